@@ -19,10 +19,6 @@ from maxspan.errors import NOWHERE, Span
 Constant: TypeAlias = str | int | float | bool | None
 
 
-def _span() -> Span:
-    return field(default=NOWHERE, compare=False, repr=False)
-
-
 # --- expressions -----------------------------------------------------------------------------------------------------
 
 
@@ -31,7 +27,7 @@ class Literal:
     """A constant. As a condition, `true` or `false`."""
 
     value: Constant
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
     def __eq__(self, other: object) -> bool:  # 1, 1.0 and True are three different literals
         return isinstance(other, Literal) and type(self.value) is type(other.value) and self.value == other.value
@@ -51,7 +47,7 @@ class Field:
     name: str
     optional: bool = False
     of: str = ""
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +57,7 @@ class Call:
     function: str
     args: tuple[Expression, ...]
     insensitive: bool = False
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +67,7 @@ class Arithmetic:
     op: OneOf["+", "-", "*", "/", "%"]
     left: Expression
     right: Expression
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +75,7 @@ class Negate:
     """Unary minus over something that is not a number literal."""
 
     operand: Expression
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 # --- conditions: leaves ----------------------------------------------------------------------------------------------
@@ -96,7 +92,7 @@ class Comparison:
     op: OneOf["==", "!=", "<", "<=", ">", ">="]
     left: Expression
     right: Expression
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +101,7 @@ class IsNull:
 
     operand: Expression
     negated: bool = False
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +111,7 @@ class Like:
     operand: Expression
     patterns: tuple[str, ...]
     operator: OneOf[":", "like", "like~"]
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
     @property
     def insensitive(self) -> bool:
@@ -129,7 +125,7 @@ class Regex:
     operand: Expression
     patterns: tuple[str, ...]
     insensitive: bool = False
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,7 +135,7 @@ class In:
     operand: Expression
     values: tuple[Literal, ...]
     insensitive: bool = False
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +145,7 @@ class ArraySearch:
     array: Field
     variable: str
     condition: Condition
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +153,7 @@ class DescendantOf:
     """Endpoint: the event's process descends from one for which `stage` held."""
 
     stage: Stage
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 # --- conditions: the tree --------------------------------------------------------------------------------------------
@@ -166,19 +162,19 @@ class DescendantOf:
 @dataclass(frozen=True, slots=True)
 class And:
     items: tuple[Condition, ...]
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Or:
     items: tuple[Condition, ...]
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Not:
     item: Condition
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 Leaf: TypeAlias = Literal | Call | Comparison | IsNull | Like | Regex | In | ArraySearch | DescendantOf
@@ -199,7 +195,7 @@ class Pipe:
 
     name: OneOf["head", "tail"]
     count: int
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +212,7 @@ class Stage:
     missing: bool = False
     runs: int = 1
     alias: str = ""
-    span: Span = _span()
+    span: Span = field(default=NOWHERE, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
