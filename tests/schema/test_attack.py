@@ -26,5 +26,5 @@ def test_every_subtechnique_has_its_technique() -> None:
 def test_nearest() -> None:
     assert attack.nearest("T10590", name="Unix Shell") == "T1059.004"
     assert attack.nearest("t1059") == "T1059"
-    assert attack.nearest("TA002", tactic=True) == "TA0002"
+    assert attack.nearest("TA01112", tactic=True) == "TA0112"
     assert attack.nearest("nonsense") == ""
