@@ -1,0 +1,114 @@
+"""Reading and shaping event documents: one nested form, whatever the source wrote.
+
+`{"process.name": "sh"}` and `{"process": {"name": "sh"}}` mean the same event. An alert carries the nested form, so
+that alerts can be compared and intersected key by key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, TypeAlias
+
+from maxspan.sources.document import flatten
+
+Document: TypeAlias = dict[str, Any]
+#: An event by dotted names, as `maxspan.sources.document.flatten` gives it: each a list of scalars, never empty.
+Fields: TypeAlias = Mapping[str, list[Any]]
+
+#: How deep a nested document may be. Only hostile events are deeper (Elasticsearch itself refuses more than 20 levels).
+MAX_DEPTH: Final = 64
+
+
+def nested(document: Mapping[str, Any]) -> Document:
+    """Give `document` with dotted keys written as nested objects; the caller owns the result.
+
+    Where a dotted key cannot be nested because a plain value is in its way, it stays as it is. Lists are kept. What
+    comes back is never deeper than `MAX_DEPTH` and a little: a document that is, is opened down to its scalars, and
+    names of more than `MAX_DEPTH` parts stay dotted.
+    """
+    return _nested(flatten(document) if _too_deep(document) else document, 0)
+
+
+def _too_deep(document: Mapping[str, Any]) -> bool:
+    pending: list[tuple[Any, int]] = [(document, 0)]
+    while pending:
+        value, depth = pending.pop()
+        if isinstance(value, Mapping | list):
+            if depth >= MAX_DEPTH:
+                return True
+            inner = value.values() if isinstance(value, Mapping) else value
+            pending.extend((item, depth + 1) for item in inner if isinstance(item, Mapping | list))
+    return False
+
+
+def _nested(document: Mapping[str, Any], depth: int) -> Document:
+    out: Document = {}
+    for key, value in document.items():
+        shaped = _shaped(value, depth + 1)
+        path = key.split(".")
+        if len(path) > 1 and all(path) and depth + len(path) < MAX_DEPTH:
+            _place(out, path, key, shaped)
+        else:
+            _put(out, key, shaped)
+    return out
+
+
+def _shaped(value: Any, depth: int) -> Any:
+    if isinstance(value, dict):
+        return _nested(value, depth)
+    if isinstance(value, list):
+        return [_shaped(item, depth + 1) for item in value]
+    return value
+
+
+def _place(out: Document, path: list[str], key: str, value: Any) -> None:
+    inner = out
+    for step in path[:-1]:
+        below = inner.setdefault(step, {})
+        if not isinstance(below, dict):
+            out[key] = value
+            return
+        inner = below
+    _put(inner, path[-1], value)
+
+
+def _put(out: Document, key: str, value: Any) -> None:
+    present = out.get(key)
+    if isinstance(present, dict) and isinstance(value, dict):
+        for inner_key, inner_value in value.items():
+            _put(present, inner_key, inner_value)
+    elif isinstance(present, dict):  # `a.b` came before a plain `a`: keep both
+        out[key] = value
+        for inner_key, inner_value in present.items():
+            out[f"{key}.{inner_key}"] = inner_value
+    elif key in out and isinstance(value, dict):
+        for inner_key, inner_value in value.items():
+            out[f"{key}.{inner_key}"] = inner_value
+    else:
+        out[key] = value
+
+
+def first(fields: Fields, *names: str) -> str:
+    """Give the first value of the first of `names` that has one, as text; empty if none has."""
+    for name in names:
+        for value in fields.get(name, ()):
+            text = as_text(value)
+            if text:
+                return text
+    return ""
+
+
+def as_text(value: object) -> str:
+    """Write a value as JSON would, strings without quotes."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value)
+
+
+def leaves(document: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Go through the fields of a nested document: dotted name and value (a scalar or a list)."""
+    for key, value in document.items():
+        if isinstance(value, dict):
+            yield from leaves(value, f"{prefix}{key}.")
+        elif value is not None:
+            yield prefix + key, value
