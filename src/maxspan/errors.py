@@ -4,6 +4,7 @@
     ├── QueryError        a query text that cannot be run: code, span, hint
     ├── RuleError         a rule file that cannot be read or compiled
     ├── SourceError       events that cannot be read (a file that is missing, a broken archive)
+    ├── SinkError         results that cannot be written (a full disk)
     ├── SensorError       the live sensor cannot start or stopped
     └── UsageError        options that contradict each other
 
@@ -142,6 +143,10 @@ class RuleError(MaxspanError):
 
 class SourceError(MaxspanError):
     """Events that cannot be read at all: a missing file, a broken archive, a wrong format."""
+
+
+class SinkError(MaxspanError):
+    """Results that cannot be written: a full disk, a folder that is missing, a file that may not be written."""
 
 
 class SensorError(MaxspanError):

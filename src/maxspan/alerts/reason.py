@@ -40,25 +40,28 @@ def _clip(text: str) -> str:
 
 
 def phrase_of(event: Fields) -> str:
-    """Say in a few words what one event is: `bash connected to 10.0.0.1:4242`."""
+    """Say in a few words who did what in one event: `bash connected to 10.0.0.1:4242`."""
+    who, deed = deed_of(event)
+    return f"{who} {deed}" if who else deed
+
+
+def deed_of(event: Fields) -> tuple[str, str]:
+    """Give who acted (may be empty) and what was done, by the event's category: `("bash", "connected to ...")`."""
     kinds = {as_text(value) for value in event.get("event.category", ())}
-    for category, phrase in _PHRASES.items():
+    for category, tell in _TELLERS.items():
         if category in kinds:
-            told = phrase(event)
-            if told:
+            told = tell(event)
+            if told is not None:
                 return told
     return _anything(event)
 
 
-def _actor(event: Fields) -> str:
+def actor(event: Fields) -> str:
     return _clip(first(event, "process.name", "process.executable", "user.name", "source.ip", "event.provider"))
 
 
-def _did(event: Fields, verb: str, thing: str) -> str:
-    return f"{_actor(event) or 'something'} {verb} {thing}" if thing else ""
-
-
-def _action(event: Fields) -> str:
+def action(event: Fields) -> str:
+    """Give `event.action` as words: `connection attempted`."""
     return _clip(first(event, "event.action", "event.type").replace("_", " ").replace("-", " "))
 
 
@@ -66,73 +69,74 @@ def endpoint(event: Fields, side: str) -> str:
     """Give address and port of one side (`source` or `destination`): `10.0.0.1:80`, `[::1]:80`; empty if unknown."""
     address = _clip(first(event, f"{side}.ip", f"{side}.address", f"{side}.domain"))
     port = first(event, f"{side}.port")
-    shown = f"[{address}]" if ":" in address and port not in ("", "0") else address
-    return f"{shown}:{_clip(port)}" if address and port not in ("", "0") else shown
+    if not address or port in ("", "0"):
+        return address
+    return f"[{address}]:{_clip(port)}" if ":" in address else f"{address}:{_clip(port)}"
 
 
-def _process(event: Fields) -> str:
-    name = _clip(first(event, "process.command_line", "process.name", "process.executable"))
-    action = first(event, "event.action").lower()
+def _did(event: Fields, verb: str, thing: str) -> tuple[str, str] | None:
+    return (actor(event) or "something", f"{verb} {thing}") if thing else None
+
+
+def _process(event: Fields) -> tuple[str, str] | None:
+    command = _clip(first(event, "process.command_line", "process.name", "process.executable"))
+    if not command:
+        return None
+    did = first(event, "event.action").lower()
     types = event.get("event.type", ())
-    if not name:
-        return ""
-    if action in ("end", "exit", "terminated") or ("end" in types and "start" not in types):
-        return f"{_actor(event)} ended"
-    parent = _clip(first(event, "process.parent.name", "process.parent.executable"))
-    if action == "fork":
-        return f"{parent or 'something'} forked {name}"
-    if "start" in types or action in ("exec", "start", "process_started"):
-        return f"{parent or 'something'} started {name}"
-    return f"{_actor(event)}: {_action(event) or 'process event'}"
+    if did in ("end", "exit", "terminated") or ("end" in types and "start" not in types):
+        return actor(event), "ended"
+    parent = _clip(first(event, "process.parent.name", "process.parent.executable")) or "something"
+    if did == "fork":
+        return parent, f"forked {command}"
+    if "start" in types or did in ("exec", "start", "process_started"):
+        return parent, f"started {command}"
+    return actor(event), f"did {action(event) or 'something'}"
 
 
-def _network(event: Fields) -> str:
+def _network(event: Fields) -> tuple[str, str] | None:
     question = _clip(first(event, "dns.question.name"))
     if question:
         return _did(event, "looked up", question)
-    action = first(event, "event.action").lower()
-    if "accepted" in action:
+    did = first(event, "event.action").lower()
+    if "accepted" in did:
         return _did(event, "accepted a connection from", endpoint(event, "source"))
-    target = endpoint(event, "destination")
-    if "disconnect" in action:
-        return _did(event, "disconnected from", target)
-    return _did(event, "connected to", target)
+    verb = "disconnected from" if "disconnect" in did else "connected to"
+    return _did(event, verb, endpoint(event, "destination"))
 
 
-def _file(event: Fields) -> str:
-    verb = {"creation": "created", "modification": "changed", "deletion": "deleted", "rename": "renamed"}
-    action = first(event, "event.action").lower()
-    return _did(
-        event, verb.get(action, f"did {_action(event)} on" if action else "used"), _clip(first(event, "file.path"))
-    )
+def _file(event: Fields) -> tuple[str, str] | None:
+    verbs = {"creation": "created", "modification": "changed", "deletion": "deleted", "rename": "renamed"}
+    did = first(event, "event.action").lower()
+    verb = verbs.get(did, f"did {action(event)} on" if did else "used")
+    return _did(event, verb, _clip(first(event, "file.path")))
 
 
-def _registry(event: Fields) -> str:
+def _registry(event: Fields) -> tuple[str, str] | None:
     return _did(event, "changed registry value", _clip(first(event, "registry.path", "registry.key")))
 
 
-def _library(event: Fields) -> str:
+def _library(event: Fields) -> tuple[str, str] | None:
     return _did(event, "loaded", _clip(first(event, "dll.path", "dll.name", "file.path")))
 
 
-def _authentication(event: Fields) -> str:
+def _authentication(event: Fields) -> tuple[str, str] | None:
     user = _clip(first(event, "user.name", "user.id"))
-    outcome = first(event, "event.outcome")
-    source = endpoint(event, "source")
     if not user:
-        return ""
-    tried = "failed to log on" if outcome == "failure" else "logged on"
-    return f"{user} {tried}" + (f" from {source}" if source else "")
+        return None
+    source = endpoint(event, "source")
+    tried = "failed to log on" if first(event, "event.outcome") == "failure" else "logged on"
+    return user, tried + (f" from {source}" if source else "")
 
 
-def _anything(event: Fields) -> str:
+def _anything(event: Fields) -> tuple[str, str]:
     category = _clip(first(event, "event.category"))
-    action = _action(event) or (f"{category} event" if category else "event")
-    actor = _actor(event)
-    return f"{actor}: {action}" if actor else action
+    did = action(event) or (f"{category} event" if category else "event")
+    who = actor(event)
+    return (f"{who}:" if who else ""), did
 
 
-_PHRASES: Final[dict[str, Callable[[Fields], str]]] = {
+_TELLERS: Final[dict[str, Callable[[Fields], tuple[str, str] | None]]] = {
     "network": _network,
     "dns": _network,
     "file": _file,
