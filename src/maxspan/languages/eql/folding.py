@@ -5,6 +5,7 @@ Source: sections 9.1 and 9.3 of the semantics document.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 from maxspan.languages import plan
@@ -16,25 +17,35 @@ from maxspan.languages.eql.patterns import wildcard_test
 
 def fold(node: plan.Expression) -> plan.Expression:
     """Compute a node whose parts are all constant; others are given back as they are."""
-    if not all(isinstance(child, plan.Literal) for child in plan.children(node)):
+    parts = plan.children(node)
+    if not parts or not all(isinstance(part, plan.Literal) for part in parts):
         return node
-    parts = [cast(plan.Literal, child).value for child in plan.children(node)]
+    return plan.Literal(apply(node, [cast(plan.Literal, part).value for part in parts]), node.span)
+
+
+def apply(node: plan.Expression, parts: Sequence[plan.Constant]) -> plan.Constant:
+    """Compute a node from the values of its children, in their order; null is contagious except in null tests."""
     match node:
         case plan.Call(function=function, insensitive=insensitive):
-            value = values.call(function, parts, insensitive=insensitive)
+            return values.call(function, parts, insensitive=insensitive)
         case plan.Arithmetic(op=op):
-            value = values.arithmetic(op, *parts)
+            return values.arithmetic(op, *parts)
         case plan.Negate():
-            value = values.negate(parts[0])
+            return values.negate(parts[0])
         case plan.Comparison(op=comparison):
-            value = values.compare(comparison, *parts)
+            return values.compare(comparison, *parts)
         case plan.IsNull(negated=negated):
-            value = (parts[0] is None) is not negated
+            return (parts[0] is None) is not negated
         case plan.Like() | plan.Regex() | plan.In():
-            value = None if parts[0] is None else matches(node, parts[0])
+            return None if parts[0] is None else matches(node, parts[0])
+        case plan.Not():
+            return None if parts[0] is None else parts[0] is not True
+        case plan.And():
+            return False if False in parts else None if None in parts else True
+        case plan.Or():
+            return True if True in parts else None if None in parts else False
         case _:
-            return node
-    return plan.Literal(value, node.span)
+            raise TypeError(f"{type(node).__name__} has no value of its own")
 
 
 def matches(node: plan.Like | plan.Regex | plan.In, value: plan.Constant) -> bool:
