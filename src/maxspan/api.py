@@ -13,7 +13,6 @@ from maxspan.engine.reference.query import run
 from maxspan.errors import SourceError, UsageError
 from maxspan.languages import eql, plan
 from maxspan.languages.resolve import check_schema, resolve
-from maxspan.rules.load import load_rules as _load_rules
 from maxspan.rules.model import Ruleset
 from maxspan.sources.document import decode_line, flatten, unwrap
 
@@ -88,8 +87,8 @@ def query(
     )
     return [
         Match(
-            positions=tuple(event and event.position for event in match.events),
-            events=tuple(event and documents[event.position] for event in match.events),
+            positions=tuple(None if event is None else event.position for event in match.events),
+            events=tuple(None if event is None else documents[event.position] for event in match.events),
             join_keys=keys,
         )
         for match, keys in found
@@ -112,9 +111,9 @@ def load_rules(paths: Paths) -> Ruleset:
 
     Nothing is raised for a bad rule: `.problems` lists what is wrong, `.runnable` the rules that can run.
     """
-    if isinstance(paths, str | os.PathLike):
-        paths = [paths]
-    return _load_rules([os.fspath(path) for path in paths])
+    from maxspan.rules.load import load_rules as load
+
+    return load(_listed(paths))
 
 
 def scan(rules: Ruleset | Paths, events: Paths, *, ignore_index: bool = False) -> Iterator[dict[str, Any]]:
@@ -126,6 +125,10 @@ def scan(rules: Ruleset | Paths, events: Paths, *, ignore_index: bool = False) -
     from maxspan.engine.run import scan_alerts
 
     ruleset = rules if isinstance(rules, Ruleset) else load_rules(rules)
-    if isinstance(events, str | os.PathLike):
-        events = [events]
-    yield from scan_alerts(ruleset, [os.fspath(path) for path in events], ignore_index=ignore_index)
+    yield from scan_alerts(ruleset, _listed(events), ignore_index=ignore_index)
+
+
+def _listed(paths: Paths) -> list[str]:
+    if isinstance(paths, str | os.PathLike):
+        paths = [paths]
+    return [os.fspath(path) for path in paths]

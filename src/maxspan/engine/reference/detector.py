@@ -97,7 +97,7 @@ class ReferenceDetector:
         if not isinstance(query, plan.EventQuery):
             by = query.keys(next(stage for stage in query.stages if not stage.missing))
             keys = shown_key(found.key, by, evaluator, sample=isinstance(query, plan.SampleQuery))
-        return RuleMatch(rule, tuple(event and self._matched(event) for event in found.events), keys)
+        return RuleMatch(rule, tuple(None if event is None else self._matched(event) for event in found.events), keys)
 
     def _matched(self, event: Event) -> MatchedEvent:
         kept = self._events[event.position][0]

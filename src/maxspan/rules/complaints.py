@@ -1,0 +1,114 @@
+"""What is wrong with a rule, and where in its file that stands.
+
+The readers of the formats say *what* and at which key (a `Complaint`); the file's text says *where*
+(a `Locator` makes a `Problem` of it, with line, column and the line itself).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from maxspan.errors import Problem, QueryError, Severity, line_and_column
+from maxspan.rules.positions import KeyPath, Place, in_string, places
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """Something wrong at the key `at` of a file; with `of_value` the value is underlined, not the key.
+
+    `query_error` holds the error of a query text; `at` is then the key of that text.
+    """
+
+    code: str
+    message: str
+    severity: Severity = "error"
+    at: KeyPath = ()
+    of_value: bool = False
+    hint: str = ""
+    query_error: QueryError | None = None
+
+
+class Locator(Protocol):
+    """Knows the path and the text of a file."""
+
+    @property
+    def path(self) -> str: ...
+
+    def problem(self, complaint: Complaint) -> Problem: ...
+
+
+@dataclass(frozen=True)
+class TomlText:
+    """A TOML file; `text` has plain newlines."""
+
+    path: str
+    text: str
+
+    @cached_property
+    def _places(self) -> Mapping[KeyPath, Place]:
+        return places(self.text)
+
+    def problem(self, complaint: Complaint) -> Problem:
+        start, end = self._bounds(complaint)
+        line, column = line_and_column(self.text, start)
+        excerpt = self.text[start - column + 1 :].partition("\n")[0]
+        return Problem(
+            code=complaint.code,
+            message=complaint.message,
+            severity=complaint.severity,
+            path=self.path,
+            line=line if end else 0,
+            column=column if end else 0,
+            excerpt=excerpt if end else "",
+            width=max(1, end - start),
+            hint=complaint.hint,
+        )
+
+    def _bounds(self, complaint: Complaint) -> tuple[int, int]:
+        """Give the bounds of the place; of a key that is not there, of its table; (0, 0) without either."""
+        at = complaint.at
+        place = self._places.get(at)
+        while place is None and at:
+            at = at[:-1]
+            place = self._places.get(at)
+        if place is None:
+            return 0, 0
+        if complaint.query_error is not None and at == complaint.at:
+            span = complaint.query_error.span
+            start = in_string(self.text, place.value, span.start)
+            return start, max(start + 1, in_string(self.text, place.value, span.end))
+        if complaint.of_value and at == complaint.at:
+            return place.value, place.value_end
+        return place.key, place.key_end
+
+
+@dataclass(frozen=True, slots=True)
+class JsonText:
+    """A rule inside a JSON file: only its line is known; an error of its query is shown in the query's own line."""
+
+    path: str
+    line: int
+
+    def problem(self, complaint: Complaint) -> Problem:
+        message = complaint.message
+        if complaint.at:
+            message += f" (at {'.'.join(str(part) for part in complaint.at)})"
+        if complaint.query_error is None:
+            shown = Problem(complaint.code, message)
+        else:
+            shown = complaint.query_error.problem()
+            message = f"{complaint.message} (line {shown.line}, column {shown.column} of the query)"
+        return Problem(
+            code=complaint.code,
+            message=message,
+            severity=complaint.severity,
+            path=self.path,
+            line=self.line,
+            column=shown.column,
+            excerpt=shown.excerpt,
+            width=shown.width,
+            hint=complaint.hint,
+        )
