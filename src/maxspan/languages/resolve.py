@@ -12,12 +12,27 @@ from typing import Final, cast
 
 from maxspan.errors import QueryError
 from maxspan.languages import plan
+from maxspan.languages.eql.functions import FUNCTIONS
 from maxspan.languages.eql.verify import Verifier, constant
 
 STRING_TYPES: Final = frozenset({"keyword", "text", "wildcard", "constant_keyword", "match_only_text"})
 WHOLE_TYPES: Final = frozenset({"long", "integer", "short", "byte", "unsigned_long"})
 NUMBER_TYPES: Final = WHOLE_TYPES | {"double", "float", "half_float", "scaled_float"}
 DATE_TYPES: Final = frozenset({"date", "date_nanos"})
+_ARGUMENTS: Final = {
+    "string": STRING_TYPES | {"version"},
+    "number": NUMBER_TYPES,
+    "integer": WHOLE_TYPES,
+    "boolean": frozenset({"boolean"}),
+    "ip": STRING_TYPES | {"ip"},
+}
+_SHOWN: Final = {
+    "string": "a string",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+    "ip": "an address",
+}
 KNOWN_TYPES: Final = STRING_TYPES | NUMBER_TYPES | DATE_TYPES | {"boolean", "ip", "version"}
 
 
@@ -96,9 +111,14 @@ class _Resolver:
             case plan.Field():
                 return self.field(node)
             case plan.Call(args=args):
-                return replace(node, args=tuple(map(self.expression, args)))
+                call = replace(node, args=tuple(map(self.expression, args)))
+                self._arguments(call)
+                return call
             case plan.Arithmetic(left=left, right=right):
-                return replace(node, left=self.expression(left), right=self.expression(right))
+                sides = self.expression(left), self.expression(right)
+                for side in sides:
+                    self._argument(side, "number", f"`{node.op}`")
+                return replace(node, left=sides[0], right=sides[1])
             case plan.Comparison(left=left, right=right):
                 return self._comparison(replace(node, left=self.expression(left), right=self.expression(right)))
             case plan.Negate(operand=operand) | plan.IsNull(operand=operand):
@@ -121,6 +141,22 @@ class _Resolver:
     def _kind(self, node: plan.Expression) -> str:
         return self.schema.get(node.name, "") if isinstance(node, plan.Field) else ""
 
+    def _arguments(self, call: plan.Call) -> None:
+        signature = FUNCTIONS[call.function.lower()]
+        for index, arg in enumerate(call.args):
+            self._argument(arg, signature.kind(index), f"argument {index + 1} of {signature.name}")
+
+    def _argument(self, node: plan.Expression, wanted: str, what: str) -> None:
+        kind = self._kind(node)
+        allowed = _ARGUMENTS.get(wanted)
+        if kind and allowed is not None and kind not in allowed:
+            raise QueryError(
+                "argument-type",
+                f"{what} must be {_SHOWN[wanted]}, and {_name(node)} is a {kind}",
+                span=node.span,
+                hint="string(...) gives the text of a value" if wanted == "string" else "",
+            )
+
     def _strings_only(self, node: plan.Like | plan.Regex) -> None:
         kind = self._kind(node.operand)
         if kind and kind not in STRING_TYPES | {"version"}:
@@ -133,6 +169,14 @@ class _Resolver:
             )
 
     def _comparison(self, node: plan.Comparison) -> plan.Comparison:
+        kind = self._kind(node.left)
+        if kind and kind != "boolean" and node.right == plan.TRUE and node.right.span == node.left.span:
+            raise QueryError(
+                "not-boolean",
+                f"a condition is true or false, and {_name(node.left)} is a {kind}",
+                span=node.left.span,
+                hint="compare it with something, or with null to ask whether it is there",
+            )
         if isinstance(node.right, plan.Literal):
             self._comparable(node.left, node.right)
         elif not constant(node.left) and not constant(node.right):

@@ -104,7 +104,7 @@ def shown_key(key: Key, by: Sequence[plan.Field], evaluator: Evaluator, *, sampl
     for field, (_, value) in zip(by, key, strict=True):
         kind = evaluator.types.get(field.name, "")
         if value is not None and kind in DATE_TYPES:
-            out.append(value // 1_000_000 if sample else iso_time(value))
+            out.append(str(value // 1_000_000) if sample else iso_time(value))
         else:
             out.append("null" if value is None else _shown(value, kind))
     return tuple(out)

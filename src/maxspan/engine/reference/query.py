@@ -11,6 +11,7 @@ from maxspan.engine.reference.event import Event, FieldNames, in_stage, make_eve
 from maxspan.engine.reference.sample import find_samples
 from maxspan.engine.reference.sequence import Found, find_sequences
 from maxspan.languages import plan
+from maxspan.languages.constraints import pass_on
 
 
 def find(
@@ -18,7 +19,7 @@ def find(
 ) -> list[Found]:
     """Find all matches of a query, pipes not applied; events come in any order."""
     if isinstance(query, plan.SequenceQuery):
-        return find_sequences(query, events, names, evaluator)
+        return find_sequences(pass_on(query), events, names, evaluator)
     if isinstance(query, plan.SampleQuery):
         return find_samples(query, events, names, evaluator, samples_per_key)
     ordered = sorted(events, key=lambda event: event.ordinal)

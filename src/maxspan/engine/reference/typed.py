@@ -93,7 +93,7 @@ def _in_span(op: str, value: int, span: tuple[int, int]) -> bool:
 
 
 _DATE = re.compile(
-    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(?:(\d\d)(?::(\d\d)(?::(\d\d)(?:[.,]\d{1,9})?)?)?)?(Z|[+-]\d\d:?\d\d)?)?)?)?"
+    r"\d{4}(?:-\d\d(?:-\d\d(?:T(?:(\d\d)(?::(\d\d)(?::(\d\d)(?:[.,]\d{1,9})?)?)?)?(?:Z|[+-]\d\d:?\d\d)?)?)?)?"
 )
 _SECOND: Final = 1_000_000_000
 
@@ -102,8 +102,9 @@ _SECOND: Final = 1_000_000_000
 def literal_instants(literal: Constant) -> tuple[int, int] | None:
     """Give the first and last nanosecond that a date literal stands for; a whole number is epoch milliseconds.
 
-    `"2024-03"` is a month, `"2024-03-05T10"` an hour; a literal with seconds and a fraction is one instant. `None` for
-    what is no date.
+    `"2024-03-05"` is a day, `"2024-03-05T10"` an hour; a missing month or day is the first, so that `"2024-03"` is the
+    first day of March, as in range queries of Elasticsearch; with a fraction it is one instant. `None` for what is no
+    date.
     """
     if isinstance(literal, bool) or literal is None:
         return None
@@ -113,21 +114,11 @@ def literal_instants(literal: Constant) -> tuple[int, int] | None:
     found = _DATE.fullmatch(literal)
     if found is None:
         return first, first
-    year, month, day, hour, minute, second, _ = found.groups()
-    if day is None:
-        end = parse_timestamp_ns(_following(int(year), month))
-        return None if end is None else (first, end - 1)
+    hour, minute, second = found.groups()
     if re.search(r"[.,]\d", literal):
         return first, first
     unit = 86400 if hour is None else 3600 if minute is None else 60 if second is None else 1
     return first, first + unit * _SECOND - 1
-
-
-def _following(year: int, month: str | None) -> str:
-    """Give the year after a year, or the month after a month."""
-    if month is None:
-        return f"{year + 1:04}"
-    return f"{year + 1:04}-01" if month == "12" else f"{year:04}-{int(month) + 1:02}"
 
 
 def iso_time(instant_ns: int | None) -> str | None:

@@ -7,11 +7,13 @@ a primary. Source: sections 9.3 to 9.6 of the semantics document.
 from __future__ import annotations
 
 from abc import abstractmethod
+from math import isinf
 from typing import Final, Literal, cast
 
-from maxspan.errors import Span
+from maxspan.errors import QueryError, Span
 from maxspan.languages import plan
 from maxspan.languages.eql.cursor import Cursor
+from maxspan.languages.eql.lucene_regex import compile_regex
 from maxspan.languages.eql.tokens import Token
 
 _COMPARISONS: Final = frozenset({"==", "!=", "<", "<=", ">", ">="})
@@ -134,20 +136,29 @@ class ExpressionParser(Cursor):
 
     def _pattern(self, operand: plan.Expression, start: int) -> plan.Expression:
         operator = self.advance().kind
-        patterns: list[str] = []
+        tokens: list[Token] = []
         if self.accept("("):
-            patterns.append(self._pattern_string(operator))
+            tokens.append(self._pattern_string(operator))
             while self.accept(","):
-                patterns.append(self._pattern_string(operator))
+                tokens.append(self._pattern_string(operator))
             self.expect(")", "`,` or `)`")
         else:
-            patterns.append(self._pattern_string(operator))
+            tokens.append(self._pattern_string(operator))
         span = self.since(start)
+        patterns = [token.value for token in tokens]
         if operator in ("regex", "regex~"):
+            for token in tokens:
+                self._check_regex(token, insensitive=operator == "regex~")
             return plan.Regex(operand, tuple(patterns), operator == "regex~", span)
         return plan.Like(operand, tuple(patterns), cast(Literal[":", "like", "like~"], operator), span)
 
-    def _pattern_string(self, operator: str) -> str:
+    def _check_regex(self, pattern: Token, *, insensitive: bool) -> None:
+        try:
+            compile_regex(pattern.value, insensitive=insensitive)
+        except QueryError as error:
+            self.fail(error.code, error.message, span=pattern.span, hint=error.hint)
+
+    def _pattern_string(self, operator: str) -> Token:
         token = self.current
         if token.kind in ("integer", "decimal", "true", "false", "null", "-"):
             self.fail(
@@ -155,7 +166,7 @@ class ExpressionParser(Cursor):
             )
         if self.endpoint and token.kind in ("name", "variable"):
             self.fail("field-comparison", f"`{operator}` with a field on the right", hint="")
-        return self.expect("string", f"a string for `{operator}`").value
+        return self.expect("string", f"a string for `{operator}`")
 
     # --- primaries -----------------------------------------------------------------------------------------------
 
@@ -167,7 +178,7 @@ class ExpressionParser(Cursor):
             case "integer":
                 return self._integer()
             case "decimal":
-                return plan.Literal(float(self.advance().value), token.span)
+                return self._decimal()
             case "true" | "false":
                 self.advance()
                 return plan.Literal(token.kind == "true", token.span)
@@ -189,6 +200,13 @@ class ExpressionParser(Cursor):
         token = self.advance()
         value = int(token.value) if len(token.value) <= 20 else MAX_INTEGER + 1
         if value > MAX_INTEGER:
+            self.fail("number-range", f"{token.value[:40]} is too large a number", span=token.span)
+        return plan.Literal(value, token.span)
+
+    def _decimal(self) -> plan.Literal:
+        token = self.advance()
+        value = float(token.value)
+        if isinf(value):
             self.fail("number-range", f"{token.value[:40]} is too large a number", span=token.span)
         return plan.Literal(value, token.span)
 
@@ -239,7 +257,9 @@ class ExpressionParser(Cursor):
         optional = self.accept("?") is not None
         if optional and self.at("string"):
             self.fail(
-                "optional-string", "`?` stands before a field, not before a string", hint="use backticks: ?`name`"
+                "optional-string",
+                "`?` stands before a field, not before a string",
+                hint='a raw string is written """...""", an optional field with an odd name ?`name`',
             )
         of = ""
         if self.endpoint and self.at("variable"):
@@ -251,10 +271,11 @@ class ExpressionParser(Cursor):
             names.append(self._field_name())
         if self.at("["):
             if self.ahead().kind == "integer":
+                close = self.ahead(2) if self.ahead(2).kind == "]" else self.ahead()
                 self.fail(
                     "array-index",
                     "lists cannot be indexed",
-                    span=self.current.span | self.ahead().span,
+                    span=self.current.span | close.span,
                     hint="leave the index out: any value of the list may match",
                 )
         return plan.Field(".".join(names), optional, of, self.since(start))

@@ -40,7 +40,7 @@ _TOKEN = re.compile(
     | (?P<decimal>(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+)
     | (?P<integer>[0-9]+)
     | (?P<raw>\"\"\"[^\r\n]*?\"\"\"\"{0,2})
-    | (?P<string>"(?:[^"\\\r\n]|\\[^\r\n])*")
+    | (?P<string>(?!\"\"\")"(?:[^"\\\r\n]|\\[^\r\n])*")
     | (?P<comment>/\*)
     | (?P<quoted>`(?:[^`]|``)*`)
     | (?P<op>==|!=|<=|>=|!\[|[<>\[\](),.|?:+\-*/%=~])
@@ -175,6 +175,13 @@ def _no_token(text: str, position: int) -> QueryError:
             "strings stand in double quotes, not in single ones",
             span=Span(position, end),
             hint=f'write "{inner}"',
+        )
+    if text.startswith('"""', position):
+        return QueryError(
+            "unterminated-string",
+            "this raw string has no end on its line",
+            span=Span(position, max(line_end, position + 3)),
+            hint='close it with """',
         )
     if character == '"':
         return QueryError(

@@ -17,7 +17,6 @@ from maxspan.languages import plan
 from maxspan.languages.eql import values
 from maxspan.languages.eql.folding import fold
 from maxspan.languages.eql.functions import FUNCTIONS, REMOVED, Kind, Signature
-from maxspan.languages.eql.lucene_regex import compile_regex
 
 Operator = Literal["==", "!=", "<", "<=", ">", ">="]
 _FLIPPED: Final[dict[str, Operator]] = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
@@ -178,11 +177,6 @@ class Verifier:
         operand, kind = self.expression(node.operand)
         if isinstance(node, plan.Regex):
             _want(kind, "string", operand, "`regex`")
-            for pattern in node.patterns:
-                try:
-                    compile_regex(pattern, insensitive=node.insensitive)
-                except QueryError as error:
-                    raise QueryError(error.code, error.message, span=node.span, hint=error.hint) from None
         elif isinstance(node, plan.Like):
             _want(kind, "string", operand, f"`{node.operator}`")
         elif node.insensitive:
