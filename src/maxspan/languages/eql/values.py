@@ -38,9 +38,20 @@ def arithmetic(op: str, left: Constant, right: Constant) -> Constant:
     """
     if type(left) is int and type(right) is int:
         return _whole(op, left, right)
-    if not is_number(left) or not is_number(right):
+    first, second = _double(left), _double(right)
+    return None if first is None or second is None else _real(op, first, second)
+
+
+def _double(value: Constant) -> float | None:
+    """Give a number as a double; null for what is no number, and for a whole one beyond all doubles."""
+    if type(value) is float:
+        return value
+    if type(value) is not int:
         return None
-    return _real(op, float(left), float(right))  # type: ignore[arg-type]
+    try:
+        return float(value)
+    except OverflowError:
+        return None
 
 
 def _whole(op: str, left: int, right: int) -> int | None:
@@ -56,7 +67,7 @@ def _whole(op: str, left: int, right: int) -> int | None:
         case "/":
             result = abs(left) // abs(right) * (1 if (left < 0) == (right < 0) else -1)
         case _:
-            result = int(math.copysign(1, left)) * (abs(left) % abs(right)) if left else 0
+            result = abs(left) % abs(right) * (-1 if left < 0 else 1)
     return result if _LONG_MIN <= result <= _LONG_MAX else None
 
 
@@ -115,7 +126,10 @@ def to_string(value: Constant) -> str | None:
         return value
     if isinstance(value, bool):
         return "true" if value else "false"
-    return str(value) if isinstance(value, int) else _java_double(value)
+    if isinstance(value, int) and -(2**64) < value < 2**64:
+        return str(value)
+    double = _double(value)
+    return None if double is None else _java_double(double)
 
 
 def _java_double(value: float) -> str:
@@ -237,7 +251,7 @@ def parse_number(text: Constant, base: Constant = None) -> Constant:
         return _parse_real(digits) if base is None and radix == 10 else None
     if _LONG_MIN <= whole <= _LONG_MAX and digits == digits.strip():
         return whole
-    return float(whole) if base is None and radix == 10 else None
+    return _double(whole) if base is None and radix == 10 else None
 
 
 def _parse_real(digits: str) -> Constant:

@@ -155,12 +155,12 @@ class Verifier:
     # --- leaves ------------------------------------------------------------------------------------------------------
 
     def _comparison(self, node: plan.Comparison) -> plan.Condition:
-        left, _ = self.expression(node.left)
+        left, left_kind = self.expression(node.left)
         right, right_kind = self.expression(node.right)
         op = node.op
         if not constant(right) and constant(left):
             left, right, op = right, left, _FLIPPED[op]
-            right_kind = _kind(right.value) if isinstance(right, plan.Literal) else right_kind
+            left_kind, right_kind = right_kind, left_kind
         if not constant(right) and not self.endpoint and not (_all_optional(left) and _all_optional(right)):
             raise QueryError(
                 "field-comparison",
@@ -170,7 +170,7 @@ class Verifier:
             )
         if right_kind == "null" and op in ("==", "!="):
             return cast(plan.Condition, fold(plan.IsNull(left, op == "!=", node.span)))
-        simple = _without_boolean(op, left, right)
+        simple = _without_boolean(op, left, right) if left_kind == "boolean" else None
         return simple or cast(plan.Condition, fold(plan.Comparison(op, left, right, node.span)))
 
     def _pattern(self, node: plan.Like | plan.Regex | plan.In) -> plan.Condition:
