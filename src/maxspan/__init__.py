@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         QueryError,
         RuleError,
         SensorError,
+        SinkError,
         SourceError,
         UsageError,
     )
@@ -39,6 +40,7 @@ __all__ = [
     "RuleError",
     "Ruleset",
     "SensorError",
+    "SinkError",
     "SourceError",
     "UsageError",
     "__version__",
