@@ -1,0 +1,232 @@
+"""Sets of strings as small automata, to find a string that some patterns accept and others refuse.
+
+Everything that EQL says about the text of one field with constants (`==`, `in`, `:`, `like`, `regex`, `startsWith`,
+`endsWith`, `stringContains`) is a regular language. `find_word` walks through the product of several of them: it gives
+a shortest string that lies in all of `inside` and in none of `outside`, or shows that there is none.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+from maxspan.languages.casefold import fold
+
+_LAST: Final = 0x10FFFF
+
+
+@dataclass(frozen=True, slots=True)
+class Characters:
+    """One character out of inclusive ranges of code points; with `insensitive`, whatever folds to one of them."""
+
+    ranges: tuple[tuple[int, int], ...]
+    negated: bool = False
+    insensitive: bool = False
+
+    def holds(self, character: str) -> bool:
+        variants = variants_of(character) if self.insensitive else (character,)
+        inside = any(low <= ord(variant) <= high for variant in variants for low, high in self.ranges)
+        return inside is not self.negated
+
+
+@dataclass(frozen=True, slots=True)
+class Then:
+    """All parts, one after the other; without parts the empty string."""
+
+    parts: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """One of the parts; without parts nothing at all."""
+
+    parts: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """`low` to `high` times the part; `None` is without end."""
+
+    part: Expression
+    low: int = 0
+    high: int | None = None
+
+
+Expression: TypeAlias = Characters | Then | Either | Repeat
+
+ANY_CHARACTER: Final = Characters(((0, _LAST),))
+ANYTHING: Final = Repeat(ANY_CHARACTER)
+
+
+class TooLarge(Exception):
+    """The search was given up: the automata have too many states together."""
+
+
+def variants_of(character: str) -> tuple[str, ...]:
+    """Give a character and the single characters that are equal to it without regard to case."""
+    found = (character, character.lower(), character.upper(), fold(character), *_ODD.get(fold(character), ()))
+    return tuple(dict.fromkeys(one for one in found if len(one) == 1))
+
+
+#: characters beyond ASCII that fold to a letter of it
+_ODD: Final = {"k": ("\u212a",), "s": ("\u017f",)}
+
+
+def text(value: str, *, insensitive: bool = False) -> Expression:
+    """Give the language of one string."""
+    return Then(tuple(Characters(((ord(c), ord(c)),), insensitive=insensitive) for c in value))
+
+
+def wildcard(pattern: str, *, insensitive: bool = False) -> Expression:
+    """Give the language of a wildcard pattern: `*` is any run, `?` one character."""
+    parts: list[Expression] = []
+    for character in pattern:
+        if character == "*":
+            parts.append(ANYTHING)
+        else:
+            one = Characters(((ord(character), ord(character)),), insensitive=insensitive)
+            parts.append(ANY_CHARACTER if character == "?" else one)
+    return Then(tuple(parts))
+
+
+@dataclass(slots=True)
+class Automaton:
+    """A nondeterministic automaton whose sets of states are made on demand; `sinks` accept all that follows."""
+
+    steps: list[list[tuple[Characters, int]]] = field(default_factory=list)
+    silent: list[list[int]] = field(default_factory=list)
+    start: frozenset[int] = frozenset()
+    end: int = 0
+    sinks: frozenset[int] = frozenset()
+    _known: dict[tuple[frozenset[int], str], frozenset[int]] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, expression: Expression) -> Automaton:
+        made = cls()
+        begin, end = made._state(), made._state()
+        made._build(expression, begin, end)
+        made.end = end
+        made.start = made._closed({begin})
+        made.sinks = frozenset(
+            state
+            for state, steps in enumerate(made.steps)
+            if any(step == (ANY_CHARACTER, state) for step in steps) and end in made._closed({state})
+        )
+        return made
+
+    def _state(self) -> int:
+        self.steps.append([])
+        self.silent.append([])
+        if len(self.steps) > 60_000:
+            raise TooLarge
+        return len(self.steps) - 1
+
+    def _build(self, node: Expression, begin: int, end: int) -> None:
+        match node:
+            case Characters():
+                self.steps[begin].append((node, end))
+            case Then(parts=parts):
+                for part in parts:
+                    following = self._state()
+                    self._build(part, begin, following)
+                    begin = following
+                self.silent[begin].append(end)
+            case Either(parts=parts):
+                for part in parts:
+                    self._build(Then((part,)), begin, end)
+            case Repeat(part=part, low=low, high=high):
+                self._repeat(part, low, high, begin, end)
+
+    def _repeat(self, part: Expression, low: int, high: int | None, begin: int, end: int) -> None:
+        for _ in range(low):
+            following = self._state()
+            self._build(part, begin, following)
+            begin = following
+        if high is None:
+            loop = self._state()
+            self.silent[begin].append(loop)
+            if isinstance(part, Characters):
+                self.steps[loop].append((part, loop))
+            else:
+                self._build(Then((part,)), loop, loop)
+            begin = loop
+        for _ in range(low, high or low):
+            self.silent[begin].append(end)
+            following = self._state()
+            self._build(part, begin, following)
+            begin = following
+        self.silent[begin].append(end)
+
+    def _closed(self, states: Iterable[int]) -> frozenset[int]:
+        seen = set(states)
+        pending = list(seen)
+        while pending:
+            for following in self.silent[pending.pop()]:
+                if following not in seen:
+                    seen.add(following)
+                    pending.append(following)
+        return frozenset(seen)
+
+    def step(self, states: frozenset[int], character: str) -> frozenset[int]:
+        known = self._known.get((states, character))
+        if known is None:
+            reached = {to for state in states for characters, to in self.steps[state] if characters.holds(character)}
+            known = self._known[states, character] = self._closed(reached)
+        return known
+
+    def characters(self) -> Iterator[Characters]:
+        return (characters for steps in self.steps for characters, _ in steps)
+
+    def accepts(self, value: str) -> bool:
+        """Whether the whole of a string belongs to the language."""
+        states = self.start
+        for character in value:
+            states = self.step(states, character)
+        return self.end in states
+
+
+def find_word(inside: Sequence[Automaton], outside: Sequence[Automaton], *, limit: int = 3000) -> str | None:
+    """Give a shortest string that all of `inside` and none of `outside` accept; `None` when there is none.
+
+    Raises TooLarge when more than `limit` combinations of states would have to be looked at.
+    """
+    alphabet = _alphabet([*inside, *outside])
+    automata = [*inside, *outside]
+    count = len(inside)
+    start = tuple(automaton.start for automaton in automata)
+    seen = {start}
+    pending = deque([(start, "")])
+    while pending:
+        states, word = pending.popleft()
+        ends = [automaton.end in at for automaton, at in zip(automata, states, strict=True)]
+        if all(ends[:count]) and not any(ends[count:]):
+            return word
+        for character in alphabet:
+            following = tuple(automaton.step(at, character) for automaton, at in zip(automata, states, strict=True))
+            dead = not all(following[:count]) or any(
+                not at.isdisjoint(automaton.sinks)
+                for automaton, at in zip(outside, following[count:], strict=True)
+            )
+            if dead or following in seen:
+                continue
+            if len(seen) >= limit:
+                raise TooLarge
+            seen.add(following)
+            pending.append((following, word + character))
+    return None
+
+
+def _alphabet(automata: Iterable[Automaton]) -> list[str]:
+    """Choose characters such that every other one is treated by all automata like one of them; plain ones first."""
+    chosen = {"x", "e", "1", "C", "-", "\u2603", "\u00e4"}
+    for automaton in automata:
+        for characters in set(automaton.characters()):
+            for low, high in characters.ranges:
+                if (low, high) == (0, _LAST):
+                    continue
+                for code in {low - 1, low, high, high + 1} if low < high else {low}:
+                    if 0 < code <= _LAST and not 0xD800 <= code <= 0xDFFF:
+                        chosen.update(variants_of(chr(code)))
+    return sorted(chosen, key=lambda c: (not (c.isascii() and c.isalnum()), not c.isprintable(), not c.isascii(), c))
