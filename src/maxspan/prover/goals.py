@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Final, cast
 
 from maxspan.languages import plan
-from maxspan.prover.language import ANYTHING, Automaton, Either, Expression, Then, text, wildcard
+from maxspan.prover.language import ANYTHING, Automaton, Either, Expression, Then, Units, text, wildcard
 from maxspan.prover.regex_language import regex
 
 
@@ -101,6 +101,10 @@ def _renamed(node: plan.Expression, name: Callable[[str], str]) -> plan.Expressi
 # --- what is regular -------------------------------------------------------------------------------------------------
 
 
+#: lengths beyond this are not looked at as languages
+_LONGEST: Final = 500
+
+
 @functools.lru_cache(maxsize=4096)
 def automaton(leaf: plan.Leaf) -> Automaton | None:
     """Give the strings for which a leaf over a bare field is true; `None` where that is no regular language."""
@@ -116,6 +120,10 @@ def _language(leaf: plan.Leaf) -> Expression | None:
             return text(value) if isinstance(value, str) else Either(())
         case plan.Comparison(left=plan.Field(), right=plan.Literal(value=value)):
             return None if isinstance(value, str) else Either(())
+        case plan.Comparison(
+            op=op, left=plan.Call(function="length", args=(plan.Field(),)), right=plan.Literal(value=int(size))
+        ) if abs(size) <= _LONGEST:
+            return _of_length(op, size)
         case plan.In(operand=plan.Field(), values=values, insensitive=insensitive):
             texts = [item.value for item in values if isinstance(item.value, str)]
             return Either(tuple(text(value, insensitive=insensitive) for value in texts))
@@ -137,10 +145,25 @@ def _language(leaf: plan.Leaf) -> Expression | None:
             return None
 
 
+def _of_length(op: str, size: int) -> Expression:
+    match op:
+        case "==":
+            ranges = [(size, size)]
+        case "!=":
+            ranges = [(0, size - 1), (size + 1, None)]
+        case "<" | "<=":
+            ranges = [(0, size - (op == "<"))]
+        case _:
+            ranges = [(max(0, size + (op == ">")), None)]
+    return Either(tuple(Units(low, high) for low, high in ranges if low >= 0 and (high is None or high >= low)))
+
+
 def is_simple(leaf: plan.Leaf) -> bool:
     """Whether a leaf asks something of each value of one bare field alone, so that numbers can be tried out in full."""
     match leaf:
         case plan.Comparison(left=plan.Field(), right=plan.Literal()):
+            return True
+        case plan.Comparison(left=plan.Call(function="length", args=(plan.Field(),)), right=plan.Literal()):
             return True
         case plan.IsNull(operand=operand) | plan.In(operand=operand) | plan.Like(operand=operand):
             return isinstance(operand, plan.Field)

@@ -54,10 +54,20 @@ class Repeat:
     high: int | None = None
 
 
-Expression: TypeAlias = Characters | Then | Either | Repeat
+@dataclass(frozen=True, slots=True)
+class Units:
+    """Any string of `low` to `high` UTF-16 units; a character beyond the basic plane counts two."""
+
+    low: int = 0
+    high: int | None = None
+
+
+Expression: TypeAlias = Characters | Then | Either | Repeat | Units
 
 ANY_CHARACTER: Final = Characters(((0, _LAST),))
 ANYTHING: Final = Repeat(ANY_CHARACTER)
+_BASIC: Final = Characters(((0, 0xFFFF),))
+_BEYOND: Final = Characters(((0x10000, _LAST),))
 
 
 class TooLarge(Exception):
@@ -138,6 +148,21 @@ class Automaton:
                     self._build(Then((part,)), begin, end)
             case Repeat(part=part, low=low, high=high):
                 self._repeat(part, low, high, begin, end)
+            case Units(low=low, high=high):
+                self._units(low, high, begin, end)
+
+    def _units(self, low: int, high: int | None, begin: int, end: int) -> None:
+        most = low if high is None else high
+        places = [begin, *(self._state() for _ in range(most))]
+        for at, place in enumerate(places):
+            for one, count in ((_BASIC, 1), (_BEYOND, 2)):
+                following = min(at + count, most) if high is None else at + count
+                if at < most and following <= most:
+                    self.steps[place].append((one, places[following]))
+            if at >= low:
+                self.silent[place].append(end)
+        if high is None:
+            self._repeat(ANY_CHARACTER, 0, None, places[-1], end)
 
     def _repeat(self, part: Expression, low: int, high: int | None, begin: int, end: int) -> None:
         for _ in range(low):
@@ -220,7 +245,7 @@ def find_word(inside: Sequence[Automaton], outside: Sequence[Automaton], *, limi
 
 def _alphabet(automata: Iterable[Automaton]) -> list[str]:
     """Choose characters such that every other one is treated by all automata like one of them; plain ones first."""
-    chosen = {"x", "e", "1", "C", "-", "\u2603", "\u00e4"}
+    chosen = {"x", "e", "1", "C", "-", "\u2603", "\u00e4", "\U0001f600"}
     for automaton in automata:
         for characters in set(automaton.characters()):
             for low, high in characters.ranges:

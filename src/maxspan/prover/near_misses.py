@@ -234,7 +234,11 @@ class NearMisses:
         goals = list(conjuncts(self.scene.whole_condition(stage)))
         for name, to in values.items():
             goals += [Goal(plan.Comparison("==", plan.Field(name), plan.Literal(value))) for value in to]
-        outcome = self.solver.solve(goals, prefer={**_beside(self.drafts[0]), **values}, budget=self.budget())
+        prefer = {**_beside(self.drafts[0]), **values}
+        apart = [Goal(self.scene.whole_condition(other), False) for other in self.scene.stages]
+        outcome = self.solver.solve([*goals, *apart], prefer=prefer, budget=self.budget())
+        if not isinstance(outcome, Solved):
+            outcome = self.solver.solve(goals, prefer=prefer, budget=self.budget())
         if not isinstance(outcome, Solved):
             return None
         fields = {**_beside(self.drafts[0]), **values, **outcome.values}

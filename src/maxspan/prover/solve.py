@@ -108,7 +108,7 @@ class _Search:
         self.certain = True
 
     def run(self, goals: Sequence[Goal]) -> Solved | Unsolved:
-        found = self._decide(_State(), goals)
+        found = self._decide(_State(values={name: list(to) for name, to in self.prefer.items()}), goals)
         if isinstance(found, Conflict):
             return Unsolved(found, self.certain and found.certain)
         if all(self.evaluator.holds(goal.condition, found.values) is goal.wanted for goal in goals):
@@ -166,7 +166,7 @@ class _Search:
                     state.goals[names[0]] = (*known, goal)
                 touched.setdefault(names[0])
         for name in touched:
-            prefer = state.values.get(name) or self.prefer.get(name)
+            prefer = state.values.get(name)
             if prefer is None and name not in state.goals:
                 prefer = []
             found = self.fields.solve(name, state.goals.get(name, ()), prefer)
