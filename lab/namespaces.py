@@ -210,6 +210,12 @@ class Machine:
         shutil.rmtree(self.home)
         self.home.mkdir()
 
+    def layer_file(self, path: str, text: str) -> None:
+        """Write a file as this machine sees it, without any process of the machine doing it: through its mounts."""
+        target = Path(f"/proc/{self.init_pid}/root{path}")
+        target.write_text(text, "utf-8")
+        target.chmod(0o644)
+
     def _ask(self, **request: Any) -> tuple[dict[str, Any], int, int | None]:
         """Send a request; give the reply, the pid in its credentials and the descriptor that came with it."""
         try:
