@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-
-from lab.benign import Activity, script
+from lab.activity import Activity, script
 from lab.namespaces import Pair
 
 
