@@ -32,12 +32,13 @@ class Conflict:
 
 
 class FieldSolver:
-    """Finds values for single fields. With `several`, any field may have several values, else only usual list fields."""
+    """Finds values for single fields. With `several`, any may have several values, else only the usual list fields."""
 
     def __init__(self, evaluator: Evaluator, inversion: Inversion, *, several: bool) -> None:
         self.evaluator = evaluator
         self.inversion = inversion
         self.several = several
+        self._words: dict[tuple[LeafGoal, ...], tuple[str | None, bool]] = {}
 
     def holds(self, name: str, goals: Sequence[LeafGoal], values: Sequence[Scalar]) -> bool:
         """Whether all goals are met by a field with these values."""
@@ -69,9 +70,7 @@ class FieldSolver:
 
     # --- near to what was there --------------------------------------------------------------------------------------
 
-    def _near(
-        self, name: str, goals: Sequence[LeafGoal], prefer: Sequence[Scalar], many: bool
-    ) -> list[Scalar] | None:
+    def _near(self, name: str, goals: Sequence[LeafGoal], prefer: Sequence[Scalar], many: bool) -> list[Scalar] | None:
         """Change one value, or in a list those that stand in the way, or add one that is asked for."""
         lacking = [goal for goal in goals if not self.holds(name, [goal], prefer)]
         if len(prefer) == 1:
@@ -161,6 +160,12 @@ class FieldSolver:
 
     def _word(self, name: str, goals: Sequence[LeafGoal]) -> tuple[str | None, bool]:
         """Give a string by the product of automata, and whether its absence is certain for all strings."""
+        key = tuple(goals)
+        if key not in self._words:
+            self._words[key] = self._searched(name, goals)
+        return self._words[key]
+
+    def _searched(self, name: str, goals: Sequence[LeafGoal]) -> tuple[str | None, bool]:
         regular = [goal for goal in goals if automaton(goal.leaf) is not None]
         rest = [goal for goal in goals if automaton(goal.leaf) is None]
         inside = [goal for goal in regular if goal.wanted]

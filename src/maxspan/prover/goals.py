@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, cast
 
@@ -69,8 +69,11 @@ def conjuncts(condition: plan.Condition, wanted: bool = True) -> Iterator[Goal]:
             yield Goal(condition, wanted)
 
 
-def renamed(node: plan.Condition, name: Callable[[str], str]) -> plan.Condition:
-    """Give a condition whose fields have other names."""
+def renamed(node: plan.Condition, name: Callable[[str], str] | Mapping[str, str]) -> plan.Condition:
+    """Give a condition whose fields have other names; a mapping leaves names alone that it lacks."""
+    if isinstance(name, Mapping):
+        table = name
+        return cast(plan.Condition, _renamed(node, lambda old: table.get(old, old)))
     return cast(plan.Condition, _renamed(node, name))
 
 
@@ -124,6 +127,10 @@ def _language(leaf: plan.Leaf) -> Expression | None:
             op=op, left=plan.Call(function="length", args=(plan.Field(),)), right=plan.Literal(value=int(size))
         ) if abs(size) <= _LONGEST:
             return _of_length(op, size)
+        case plan.In(operand=plan.Call(function="length", args=(plan.Field(),)), values=values):
+            sizes = [item.value for item in values]
+            whole = [size for size in sizes if type(size) is int and abs(size) <= _LONGEST]
+            return Either(tuple(_of_length("==", size) for size in whole)) if len(whole) == len(sizes) else None
         case plan.In(operand=plan.Field(), values=values, insensitive=insensitive):
             texts = [item.value for item in values if isinstance(item.value, str)]
             return Either(tuple(text(value, insensitive=insensitive) for value in texts))
@@ -146,6 +153,7 @@ def _language(leaf: plan.Leaf) -> Expression | None:
 
 
 def _of_length(op: str, size: int) -> Expression:
+    ranges: list[tuple[int, int | None]]
     match op:
         case "==":
             ranges = [(size, size)]
@@ -163,7 +171,10 @@ def is_simple(leaf: plan.Leaf) -> bool:
     match leaf:
         case plan.Comparison(left=plan.Field(), right=plan.Literal()):
             return True
-        case plan.Comparison(left=plan.Call(function="length", args=(plan.Field(),)), right=plan.Literal()):
+        case (
+            plan.Comparison(left=plan.Call(function="length", args=(plan.Field(),)), right=plan.Literal())
+            | plan.In(operand=plan.Call(function="length", args=(plan.Field(),)))
+        ):
             return True
         case plan.IsNull(operand=operand) | plan.In(operand=operand) | plan.Like(operand=operand):
             return isinstance(operand, plan.Field)

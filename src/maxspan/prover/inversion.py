@@ -136,7 +136,7 @@ class Inversion:
         """Make the left side fit the right one as it is now, or else as it is with sample values for its fields."""
         now = self.evaluate(right, known)
         options: list[tuple[Proposal, plan.Constant]] = [({}, now)]
-        options += [(proposal, self.evaluate(right, overlaid(known, proposal))) for proposal in _fillings(right)]
+        options += [(proposal, self.evaluate(right, overlaid(known, proposal))) for proposal in _fillings(right, known)]
         for proposal, value in options:
             if value is not None and (value != "" or proposal or not any(plan.fields(right))):
                 for target in around(value) if isinstance(value, str) else (value,):
@@ -156,7 +156,7 @@ class Inversion:
         """Propose anything that makes an expression other than null."""
         if isinstance(node, plan.Field):
             return
-        yield from _fillings(node)
+        yield from _fillings(node, known)
         if isinstance(node, plan.Call) and node.function == "indexOf":
             yield from self._both(node.args[0], node.args[1], known, lambda text: (text, "x" + text))
         if isinstance(node, plan.Call) and node.function == "between":
@@ -175,7 +175,7 @@ class Inversion:
     ) -> Iterator[Proposal]:
         if not is_number(value):
             return
-        for proposal in itertools.chain([{}], _numbers(right)):
+        for proposal in itertools.chain([{}], _numbers(right), _fillings(right, known)):
             with_right = overlaid(known, proposal)
             now = self.evaluate(right, with_right)
             if is_number(now):
@@ -210,7 +210,7 @@ class Inversion:
         between = texts[0] if texts else ""
         head, found, tail = value.partition(between) if between else (value[:1], "", value[1:])
         if found or not between:
-            yield {**{name: "" for name in names}, names[0]: head, names[-1]: tail}
+            yield {**dict.fromkeys(names, ""), names[0]: head, names[-1]: tail}
 
     def _shown(self, node: plan.Expression, known: Values) -> str:
         value = self.evaluate(node, known)
@@ -222,8 +222,11 @@ class Inversion:
         text = "_" * front + value
         if isinstance(begin, int) and begin < 0:
             text = "_" + value + "_" * max(0, -begin - len(value))
+        places = plan.Call("concat", tuple(args[1:]))
+        filling = next(_fillings(places, known), {}) if self.evaluate(places, known) is None else {}
         for pad in range(_PADS):
-            yield from self.for_value(args[0], text + "\\example.dll"[:pad].ljust(pad, "_"), known)
+            for found in self.for_value(args[0], text + "\\example.dll"[:pad].ljust(pad, "_"), known):
+                yield {**filling, **found}
 
 
 _OPPOSITE: Final = {"==": "!=", "!=": "==", "<": ">=", "<=": ">", ">": "<=", ">=": "<"}
@@ -269,11 +272,13 @@ def _targets(op: str, value: plan.Constant) -> Iterator[plan.Constant]:
             yield from (value + 1, value - 1, value + 0.5, value - 0.5, value * 2, 0)
 
 
-def _fillings(node: plan.Expression) -> Iterator[Proposal]:
-    """Give sample values to the fields below a node, three times different ones."""
+def _fillings(node: plan.Expression, known: Values) -> Iterator[Proposal]:
+    """Give sample values to the fields below a node: first to those that have none, then to all, each time others."""
     names = list(dict.fromkeys(field.name for field in plan.fields(node)))
-    for turn in range(4 if names else 0):
-        yield {name: samples(name)[turn % len(samples(name))] for name in names}
+    lacking = [name for name in names if not known.get(name)]
+    for chosen in (lacking, names) if 0 < len(lacking) < len(names) else (names,):
+        for turn in range(4 if chosen else 0):
+            yield {name: samples(name)[turn % len(samples(name))] for name in chosen}
 
 
 def _numbers(node: plan.Expression) -> Iterator[Proposal]:

@@ -70,6 +70,9 @@ _BASIC: Final = Characters(((0, 0xFFFF),))
 _BEYOND: Final = Characters(((0x10000, _LAST),))
 
 
+_Places: TypeAlias = tuple[frozenset[int], ...]
+
+
 class TooLarge(Exception):
     """The search was given up: the automata have too many states together."""
 
@@ -212,46 +215,58 @@ class Automaton:
         return self.end in states
 
 
-def find_word(inside: Sequence[Automaton], outside: Sequence[Automaton], *, limit: int = 3000) -> str | None:
+def find_word(inside: Sequence[Automaton], outside: Sequence[Automaton], *, limit: int = 400_000) -> str | None:
     """Give a shortest string that all of `inside` and none of `outside` accept; `None` when there is none.
 
-    Raises TooLarge when more than `limit` combinations of states would have to be looked at.
+    Raises TooLarge when it would take more than `limit` steps of single automata.
     """
     alphabet = _alphabet([*inside, *outside])
-    automata = [*inside, *outside]
-    count = len(inside)
-    start = tuple(automaton.start for automaton in automata)
+    start = (tuple(one.start for one in inside), tuple(one.start for one in outside))
     seen = {start}
     pending = deque([(start, "")])
     while pending:
-        states, word = pending.popleft()
-        ends = [automaton.end in at for automaton, at in zip(automata, states, strict=True)]
-        if all(ends[:count]) and not any(ends[count:]):
+        (within, without), word = pending.popleft()
+        if _all_end(inside, within) and not _any_end(outside, without):
             return word
+        limit -= len(alphabet) * (len(inside) + len(outside))
+        if limit < 0:
+            raise TooLarge
         for character in alphabet:
-            following = tuple(automaton.step(at, character) for automaton, at in zip(automata, states, strict=True))
-            dead = not all(following[:count]) or any(
-                not at.isdisjoint(automaton.sinks)
-                for automaton, at in zip(outside, following[count:], strict=True)
-            )
-            if dead or following in seen:
+            following = _stepped(inside, within, character), _stepped(outside, without, character)
+            if not all(following[0]) or following in seen or _lost(outside, following[1]):
                 continue
-            if len(seen) >= limit:
-                raise TooLarge
             seen.add(following)
             pending.append((following, word + character))
     return None
 
 
-def _alphabet(automata: Iterable[Automaton]) -> list[str]:
+def _stepped(automata: Sequence[Automaton], at: _Places, character: str) -> _Places:
+    return tuple([one.step(states, character) for one, states in zip(automata, at, strict=True)])
+
+
+def _all_end(automata: Sequence[Automaton], at: _Places) -> bool:
+    return all(one.end in states for one, states in zip(automata, at, strict=True))
+
+
+def _any_end(automata: Sequence[Automaton], at: _Places) -> bool:
+    return any(one.end in states for one, states in zip(automata, at, strict=True))
+
+
+def _lost(outside: Sequence[Automaton], at: _Places) -> bool:
+    """Whether whatever follows will be accepted by one that must not."""
+    return any(not one.sinks.isdisjoint(states) for one, states in zip(outside, at, strict=True))
+
+
+def _alphabet(automata: Sequence[Automaton]) -> list[str]:
     """Choose characters such that every other one is treated by all automata like one of them; plain ones first."""
+    tests = list({characters for automaton in automata for characters in automaton.characters()})
     chosen = {"x", "e", "1", "C", "-", "\u2603", "\u00e4", "\U0001f600"}
-    for automaton in automata:
-        for characters in set(automaton.characters()):
-            for low, high in characters.ranges:
-                if (low, high) == (0, _LAST):
-                    continue
-                for code in {low - 1, low, high, high + 1} if low < high else {low}:
-                    if 0 < code <= _LAST and not 0xD800 <= code <= 0xDFFF:
-                        chosen.update(variants_of(chr(code)))
-    return sorted(chosen, key=lambda c: (not (c.isascii() and c.isalnum()), not c.isprintable(), not c.isascii(), c))
+    for low, high in {one for characters in tests for one in characters.ranges if one != (0, _LAST)}:
+        for code in {low - 1, low, high, high + 1} if low < high else {low}:
+            if 0 < code <= _LAST and not 0xD800 <= code <= 0xDFFF:
+                chosen.update(variants_of(chr(code)))
+    ordered = sorted(chosen, key=lambda c: (not (c.isascii() and c.isalnum()), not c.isprintable(), not c.isascii(), c))
+    kinds: dict[tuple[bool, ...], str] = {}
+    for character in ordered:
+        kinds.setdefault(tuple(test.holds(character) for test in tests), character)
+    return list(kinds.values())

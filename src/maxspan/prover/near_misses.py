@@ -7,11 +7,10 @@ from dataclasses import replace
 from typing import TypeAlias
 
 from maxspan.languages import plan
-from maxspan.languages.eql.printer import format_constant, format_timespan
+from maxspan.languages.eql.printer import format_timespan
 from maxspan.prover.events import MS, Draft
 from maxspan.prover.goals import Goal, conjuncts, renamed
 from maxspan.prover.proof import NearMiss, Proof, changes_between
-from maxspan.prover.samples import bare_name
 from maxspan.prover.scene import Joined, Part, Scene, key_text
 from maxspan.prover.solve import Assignment, Budget, Solved, Solver
 
@@ -131,11 +130,7 @@ class NearMisses:
         last = self.drafts[-1]
         for joined in self.scene.joined:
             alone = f"{last.stage}/{joined.fields[last.stage]}"
-            goals = [
-                Goal(renamed(part.goal.condition, lambda name, j=joined: alone if name == j.name else name), part.goal.wanted)  # type: ignore[misc]
-                for part in self.scene.parts
-                if part.stage == last.stage
-            ]
+            goals = self._alone(last.stage, joined, alone)
             pinned = [goal for other in self.scene.joined if other is not joined for goal in self._pinned(other)]
             before = self.base.get(joined.name, [])
             differs = [Goal(plan.Comparison("==", plan.Field(alone), plan.Literal(value)), False) for value in before]
@@ -146,12 +141,30 @@ class NearMisses:
             prefer = {**self.base, alone: before}
             outcome = self.solver.solve([*goals, *pinned, *differs], prefer=prefer, budget=self.budget())
             text = f"by {key_text(joined)}"
+            yield from self._without_key(joined, text)
             if isinstance(outcome, Solved):
                 yield self._other_key(joined, outcome.values, text)
             elif outcome.certain:
                 self.implied.append(f"{text} (the conditions allow one value only)")
             else:
                 self.unbroken.append(text)
+
+    def _alone(self, stage: int, joined: Joined, alone: str) -> list[Goal]:
+        """Give what a stage asks for with one of its keys not joined, but under the name `alone`."""
+        own = [part.goal for part in self.scene.parts if part.stage == stage]
+        return [Goal(renamed(goal.condition, {joined.name: alone}), goal.wanted) for goal in own]
+
+    def _without_key(self, joined: Joined, text: str) -> Iterator[NearMiss]:
+        """Take the key away from the last event, where its stage asks for nothing else of that field."""
+        last = self.drafts[-1]
+        field = joined.fields[last.stage]
+        fields = {name: to for name, to in last.fields.items() if name != field}
+        if field in last.fields and self.solver.evaluator.holds(self._whole(last.stage), fields):
+            events = (*self.drafts[:-1], replace(last, fields=fields))
+            yield NearMiss("key", last.stage, f"{text} (missing)", events, changes_between(self.drafts, events))
+
+    def _whole(self, stage: int) -> plan.Condition:
+        return self.scene.whole_condition(self.scene.stages[stage])
 
     def _pinned(self, joined: Joined) -> list[Goal]:
         values = self.base.get(joined.name, [])
@@ -222,7 +235,8 @@ class NearMisses:
         if extra is None:
             self.unbroken.append("until")
         else:
-            yield NearMiss("until", -1, "the `until` event comes before the last", (*self.drafts[:-1], extra, self.drafts[-1]))
+            events = (*self.drafts[:-1], extra, self.drafts[-1])
+            yield NearMiss("until", -1, "the `until` event comes before the last", events)
 
     def _extra(self, stage: plan.Stage, time_ns: int) -> Draft | None:
         """Make an event for a stage that the sequence does not want, with the keys of the sequence."""
@@ -264,12 +278,3 @@ def _beside(draft: Draft) -> dict[str, list[str | int | float | bool]]:
         for name, values in draft.fields.items()
         if name.startswith(("host.", "agent.", "data_stream.")) or name == "event.kind"
     }
-
-
-def shown_change(name: str, before: Sequence[object], after: Sequence[object]) -> str:
-    """Write a change of a field for people."""
-    left, right = (
-        ", ".join(format_constant(value) for value in values) or "(missing)"  # type: ignore[arg-type]
-        for values in (before, after)
-    )
-    return f"{bare_name(name)}: {left} -> {right}"

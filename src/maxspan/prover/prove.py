@@ -54,7 +54,7 @@ class _Prover:
         goals = [part.goal for part in self.firing.parts]
         outcome = self.solver.solve(goals, budget=self.budget())
         if isinstance(outcome, Unsolved):
-            return self._unproved(outcome)
+            return self._unproved(outcome, self._passed_on())
         drafts = self._drafts(outcome.values)
         if found := self._fires(drafts):
             return self._proved(drafts, found, outcome, near_misses)
@@ -94,7 +94,7 @@ class _Prover:
 
     def _proved(self, drafts: tuple[Draft, ...], found: int, outcome: Solved, near_misses: bool) -> Proof:
         notes = [
-            f"fires only when {bare_name(name)} holds several values at once: {', '.join(map(repr, outcome.values[name]))}"
+            f"fires only when {bare_name(name)} holds several values: {', '.join(map(repr, outcome.values[name]))}"
             for name in outcome.several
         ]
         proof = Proof(self.rule, "fires", events=drafts, matches=found, notes=tuple(notes))
@@ -122,13 +122,25 @@ class _Prover:
     def _not_so(self, stage: plan.Stage, at: int) -> Goal:
         return Goal(renamed(self.scene.whole_condition(stage), lambda field: self.firing.name(at, field)), False)
 
-    def _unproved(self, outcome: Unsolved) -> Proof:
+    def _passed_on(self) -> tuple[str, ...]:
+        """Note where a sequence cannot fire only because conditions on join keys hold for all of its stages."""
+        if self.firing.query == self.query:
+            return ()
+        alone = self.solver.solve([part.goal for part in self.scene.parts], budget=self.budget())
+        if isinstance(alone, Unsolved):
+            return ()
+        return (
+            "every stage can be met on its own; a condition on a join key, without `or`, is passed on to the other "
+            "stages, and there it is what excludes. With an `or` in it, or on another field, it stays where it is",
+        )
+
+    def _unproved(self, outcome: Unsolved, notes: tuple[str, ...]) -> Proof:
         plainly = " | ".join(shown(Goal(renamed(goal.condition(), bare_name))) for goal in outcome.conflict.goals)
         if outcome.certain:
-            return Proof(self.rule, "impossible", f"these exclude each other: {plainly}")
+            return Proof(self.rule, "impossible", f"these exclude each other: {plainly}", notes=notes)
         if not plainly:
-            return Proof(self.rule, "not proved", "the search reached its limit of steps or time")
-        return Proof(self.rule, "not proved", f"no values were found for: {plainly}")
+            return Proof(self.rule, "not proved", "the search reached its limit of steps or time", notes=notes)
+        return Proof(self.rule, "not proved", f"no values were found for: {plainly}", notes=notes)
 
     def _why_silent(self, drafts: Sequence[Draft]) -> str:
         pipes = () if isinstance(self.query, plan.SampleQuery) else self.query.pipes

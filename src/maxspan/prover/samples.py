@@ -15,15 +15,25 @@ Scalar: TypeAlias = str | int | float | bool
 
 _PREFIX: Final = re.compile(r"^(?:key)?\d+/")
 
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
 #: fields that hold lists in events of the Elastic Common Schema
 _LISTS: Final = frozenset(
-    """event.category event.type process.args process.parent.args process.parent.parent.args tags host.ip host.mac
-    process.env_vars process.parent.env_vars file.attributes registry.data.strings dns.resolved_ip dns.answers
-    dns.answers.data dns.answers.name dns.answers.type related.ip related.user related.hosts related.hash
-    process.Ext.code_signature process.Ext.dll process.thread.capabilities.effective
-    process.thread.capabilities.permitted user.roles user.changes.roles""".split()
+    _words(
+        """
+        dns.answers dns.answers.data dns.answers.name dns.answers.type dns.resolved_ip event.category event.type
+        file.attributes host.ip host.mac process.Ext.code_signature process.Ext.dll registry.data.strings
+        related.hash related.hosts related.ip related.user tags
+        process.thread.capabilities.effective process.thread.capabilities.permitted
+        """
+    )
 )
-_LIST_ENDINGS: Final = (".args", ".env_vars", ".flags", ".roles", ".technique.id", ".tactic.id", ".groups", ".arn")
+_LIST_ENDINGS: Final = _words(
+    ".args .env_vars .flags .roles .technique.id .tactic.id .groups .arn .behaviors .defense_evasions .attribute_list"
+)
 
 _BY_NAME: Final[dict[str, tuple[Scalar, ...]]] = {
     "host.os.type": ("linux", "windows", "macos"),
@@ -42,6 +52,8 @@ _BY_NAME: Final[dict[str, tuple[Scalar, ...]]] = {
     "event.action": ("exec", "fork", "end"),
     "event.outcome": ("success", "failure", "unknown"),
     "process.name": ("example", "sample"),
+    "dll.name": ("example.dll", "sample.dll"),
+    "file.name": ("sample.dat", "example.dat"),
     "process.executable": ("/usr/bin/example", "C:\\Tools\\example.exe"),
     "process.working_directory": ("/home/alice",),
     "network.direction": ("egress", "ingress"),

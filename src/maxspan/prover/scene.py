@@ -50,9 +50,7 @@ class Scene:
         self.absent = tuple(stage for stage in query.stages if stage.missing)
         self.until = query.until if isinstance(query, plan.SequenceQuery) else None
         self.joined = tuple(_joined(query, self.stages))
-        self._names = {
-            (stage, field): joined.name for joined in self.joined for stage, field in joined.fields.items()
-        }
+        self._names = {(stage, field): joined.name for joined in self.joined for stage, field in joined.fields.items()}
         self.parts = tuple(part for number in range(len(self.stages)) for part in self._parts(number))
 
     @property
@@ -110,7 +108,9 @@ class Scene:
     def together(self, events: Mapping[int, Mapping[str, Sequence[Scalar]]]) -> Assignment:
         """Give the values of the scene out of one event per stage."""
         return {
-            self.name(stage, field): list(values) for stage, fields in events.items() for field, values in fields.items()
+            self.name(stage, field): list(values)
+            for stage, fields in events.items()
+            for field, values in fields.items()
         }
 
 

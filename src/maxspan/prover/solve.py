@@ -68,8 +68,13 @@ class Solver:
     def __init__(self, types: Mapping[str, str] | None = None, *, seconds: bool = True) -> None:
         self.evaluator = Evaluator(types, seconds=seconds)
         self.inversion = Inversion(self.evaluator.value)
+        self.fields = {
+            several: FieldSolver(self.evaluator, self.inversion, several=several) for several in (False, True)
+        }
 
-    def solve(self, goals: Sequence[Goal], *, prefer: Values | None = None, budget: Budget | None = None) -> Solved | Unsolved:
+    def solve(
+        self, goals: Sequence[Goal], *, prefer: Values | None = None, budget: Budget | None = None
+    ) -> Solved | Unsolved:
         """Give values that meet all goals, as near to `prefer` as is easily found.
 
         First with single values in fields that usually hold one; only when that fails, with several.
@@ -102,7 +107,7 @@ class _Search:
     def __init__(self, solver: Solver, several: bool, prefer: Values, budget: Budget) -> None:
         self.evaluator = solver.evaluator
         self.inversion = solver.inversion
-        self.fields = FieldSolver(solver.evaluator, solver.inversion, several=several)
+        self.fields = solver.fields[several]
         self.prefer = prefer
         self.budget = budget
         self.certain = True
@@ -212,7 +217,7 @@ class _Search:
         return fallback
 
     def _repairs(self, state: _State, goal: LeafGoal) -> Iterator[Proposal]:
-        """Propose values for the fields of a leaf: from the wanted result, and other values that the fields may have."""
+        """Propose values for the fields of a leaf: from the wanted result, and others that the fields may have."""
         yield from self.inversion.for_leaf(goal.leaf, goal.wanted, state.values)
         for name in names_in(goal.leaf):
             for own in state.goals.get(name, ()):
