@@ -157,7 +157,7 @@ def test_a_change_starts_from_what_was_there(text: str) -> None:
         'a regex "[0-9]+" and not a regex "[0-9]*"',
         'a regex "[a-c]{2}" and not a like ("?a", "?b", "?c")',
         "n > 5 and not n >= 5",
-        'length(a) < 10 and a : "??????????*"',
+        'not length(a) >= 10 and a : "??????????*"',
         "length(a) < 3 and not length(a) in (0, 1, 2) and not length(a) <= 2",
         '(a == "x" or a == "y") and not a in ("x", "y", "z")',
         'startsWith(a, "abc") and not a : "a*"',

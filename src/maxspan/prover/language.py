@@ -79,7 +79,8 @@ class TooLarge(Exception):
 
 def variants_of(character: str) -> tuple[str, ...]:
     """Give a character and the single characters that are equal to it without regard to case."""
-    found = (character, character.lower(), character.upper(), fold(character), *_ODD.get(fold(character), ()))
+    folded = fold(character)
+    found = (character, character.lower(), character.upper(), folded, folded.upper(), *_ODD.get(folded, ()))
     return tuple(dict.fromkeys(one for one in found if len(one) == 1))
 
 

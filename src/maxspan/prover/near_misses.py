@@ -65,7 +65,7 @@ class NearMisses:
 
     def _explained(self, miss: NearMiss) -> bool:
         """Whether it is no wonder that a near miss fires: an event that fits several stages fills another's place."""
-        if miss.kind not in ("order", "condition", "category"):
+        if miss.kind in ("key", "maxspan", "stage"):
             return False
         holds = self.solver.evaluator.holds
         wholes = [self.scene.whole_condition(stage) for stage in self.scene.stages]
@@ -73,7 +73,7 @@ class NearMisses:
             holds(whole, draft.fields)
             for draft in miss.events
             for number, whole in enumerate(wholes)
-            if draft.stage >= 0 and number != draft.stage
+            if number != draft.stage
         )
 
     # --- conditions --------------------------------------------------------------------------------------------------
@@ -81,7 +81,7 @@ class NearMisses:
     def _conditions(self) -> Iterator[NearMiss]:
         seen: set[tuple[int, str]] = set()
         for part in self.scene.parts:
-            if (part.stage, part.text) in seen:
+            if part.kind == "key" or (part.stage, part.text) in seen:
                 continue
             seen.add((part.stage, part.text))
             others = [other.goal for other in self.scene.parts if other is not part and other.goal != part.goal]
@@ -89,8 +89,6 @@ class NearMisses:
             outcome = self.solver.solve(broken, prefer=self.base, budget=self.budget())
             if isinstance(outcome, Solved):
                 yield self._with(part, outcome.values)
-            elif part.kind == "key":
-                continue
             elif outcome.certain:
                 self.implied.append(self._where(part))
             else:
