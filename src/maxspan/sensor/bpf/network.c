@@ -5,7 +5,8 @@
 #include "task.h"
 
 #define IPPROTO_TCP 6
-#define IPPROTO_MPTCP 262
+/* enum sock_flags: the other side said that it is done. */
+#define SOCK_DONE 1
 
 /* Whose connection it is: later changes of state happen in whatever task handles the packet. */
 struct owner {
@@ -36,11 +37,11 @@ static always_inline void fill_owner(struct owner *owner, struct task_struct *ta
 	fill_comm(owner->comm, task);
 }
 
-static always_inline void send_socket(u16 kind, struct owner *owner, struct sock *sk)
+static noinline int send_socket(u16 kind, struct owner *owner, struct sock *sk, u32 state)
 {
 	struct socket_record *record = reserve(struct socket_record, kind);
 	if (!record)
-		return;
+		return 0;
 	struct tcp_sock *tcp = (struct tcp_sock *)sk;
 	record->head.time_ns = bpf_ktime_get_boot_ns();
 	record->head.start_ns = owner->start_ns;
@@ -51,17 +52,22 @@ static always_inline void send_socket(u16 kind, struct owner *owner, struct sock
 	record->head.size = sizeof(*record);
 	record->ids = owner->ids;
 	fill_flow(&record->flow, sk);
+	record->flow.state = state;
 	record->socket = (u64)sk ^ settings.secret;
 	record->bytes_sent = 0;
 	record->bytes_received = 0;
 	if (kind == KIND_CLOSE) {
 		record->bytes_sent = READ(tcp, bytes_sent) - READ(tcp, bytes_retrans);
+		/* The end of the stream counts as a byte. */
 		record->bytes_received = READ(tcp, bytes_received);
+		if (record->bytes_received && READ(sk, __sk_common.skc_flags) & (1 << SOCK_DONE))
+			record->bytes_received -= 1;
 	}
 	record->role = owner->role;
 	record->established = owner->established;
 	__builtin_memcpy(record->comm, owner->comm, sizeof(record->comm));
 	submit(record, kind);
+	return 0;
 }
 
 /* Kernel prototype: void inet_sock_set_state(const struct sock *sk, const int oldstate, const int newstate) */
@@ -82,7 +88,7 @@ int on_state(u64 *ctx)
 		struct owner owner = {};
 		fill_owner(&owner, current_task(), ROLE_CLIENT);
 		bpf_map_update_elem(&owners, &key, &owner, BPF_ANY);
-		send_socket(KIND_CONNECT, &owner, sk);
+		send_socket(KIND_CONNECT, &owner, sk, state);
 		return 0;
 	}
 	struct owner *owner = bpf_map_lookup_elem(&owners, &key);
@@ -92,10 +98,10 @@ int on_state(u64 *ctx)
 		if (owner->established)
 			return 0;
 		owner->established = 1;
-		send_socket(KIND_CONNECTED, owner, sk);
+		send_socket(KIND_CONNECTED, owner, sk, state);
 		return 0;
 	}
-	send_socket(KIND_CLOSE, owner, sk);
+	send_socket(KIND_CLOSE, owner, sk, state);
 	bpf_map_delete_elem(&owners, &key);
 	return 0;
 }
@@ -118,8 +124,9 @@ int on_accept(struct trace_event_raw_sys_exit *ctx)
 		return 0;
 	u64 key = (u64)sk;
 	fill_owner(&owner, task, ROLE_SERVER);
-	send_socket(KIND_ACCEPT, &owner, sk);
-	if (READ(sk, __sk_common.skc_state) != TCP_CLOSE)
+	u32 state = READ(sk, __sk_common.skc_state);
+	send_socket(KIND_ACCEPT, &owner, sk, state);
+	if (state != TCP_CLOSE)
 		bpf_map_update_elem(&owners, &key, &owner, BPF_ANY);
 	return 0;
 }
@@ -142,6 +149,6 @@ int on_connect(struct trace_event_raw_sys_exit *ctx)
 		return 0;
 	fill_owner(&owner, task, ROLE_CLIENT);
 	owner.established = 1;
-	send_socket(KIND_DATAGRAM, &owner, sk);
+	send_socket(KIND_DATAGRAM, &owner, sk, TCP_ESTABLISHED);
 	return 0;
 }

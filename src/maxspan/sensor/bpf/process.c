@@ -45,16 +45,18 @@ noinline u32 write_cgroup_path(u32 index, u64 address)
 /* The id of the task's control group; its path is sent first, once. */
 static always_inline u64 announce_cgroup(struct task_struct *task)
 {
-	struct kernfs_node *node = cgroup_node(task);
-	u64 id = READ(node, id);
+	struct cgroup_place place;
 	u8 one = 1;
+
+	find_cgroup(&place, task);
+	u64 id = place.id;
 
 	if (!id || bpf_map_lookup_elem(&cgroups_sent, &id))
 		return id;
 	s32 index = take_slot(KIND_CGROUP);
 	if (index < 0)
 		return id;
-	u32 bytes = write_cgroup_path(index, (u64)node);
+	u32 bytes = write_cgroup_path(index, (u64)place.node);
 	struct slot *slot = slot_at(index);
 	if (!slot)
 		return id;

@@ -115,7 +115,10 @@ static noinline void fill_flow(struct flow *flow, struct sock *sk)
 		flow->local_port = flow->remote_port = 0;
 		return;
 	}
+	/* The number goes when the socket leaves the table of ports, the port stays. */
 	flow->local_port = READ(sk, __sk_common.skc_num);
+	if (!flow->local_port)
+		flow->local_port = __builtin_bswap16(READ((struct inet_sock *)sk, inet_sport));
 	flow->remote_port = __builtin_bswap16(READ(sk, __sk_common.skc_dport));
 }
 
@@ -166,7 +169,8 @@ static noinline void fill_image(struct image *image, struct inode *inode)
 		image->modified_s = READ(inode, i_mtime_sec);
 		image->modified_ns = READ(inode, i_mtime_nsec);
 		image->changed_s = READ(inode, i_ctime_sec);
-		image->changed_ns = READ(inode, i_ctime_nsec);
+		/* Since 6.13 the top bit says that somebody asked for the time. */
+		image->changed_ns = READ(inode, i_ctime_nsec) & 0x7fffffff;
 		return;
 	}
 	struct inode___before_6_6 *old = (void *)inode;
@@ -197,19 +201,30 @@ static always_inline struct sock *sock_of(struct file *file)
 	return READ(socket, sk);
 }
 
-/* The control group that names the container: the unified hierarchy, or that of `pids` where it is not used. */
-static always_inline struct kernfs_node *cgroup_node(struct task_struct *task)
+struct cgroup_place {
+	struct kernfs_node *node;
+	u64 id;
+};
+
+/* The control group that names the container: the unified hierarchy, or that of `pids` where it is not used. Ids count
+ * from 1 in each hierarchy: the top bit marks those of `pids`. */
+static always_inline void find_cgroup(struct cgroup_place *place, struct task_struct *task)
 {
 	struct css_set *set = READ(task, cgroups);
 	struct cgroup *cgroup = READ(set, dfl_cgrp);
+	u64 mark = 0;
 	if (READ(cgroup, level) == 0 && enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id)) {
 		u32 index = enum_value(enum cgroup_subsys_id, pids_cgrp_id);
 		struct cgroup_subsys_state **first = __builtin_preserve_access_index(&set->subsys[0]);
 		struct cgroup_subsys_state *state = 0;
 		bpf_probe_read_kernel(&state, sizeof(state), first + index);
 		struct cgroup *other = READ(state, cgroup);
-		if (other)
+		if (other && READ(other, level) > 0) {
 			cgroup = other;
+			mark = 1ull << 63;
+		}
 	}
-	return READ(cgroup, kn);
+	struct kernfs_node *node = READ(cgroup, kn);
+	place->node = node;
+	place->id = READ(node, id) | mark;
 }

@@ -1,0 +1,203 @@
+"""The BPF backend: what `bpf/sensor.bpf.o` sees in the kernel, as records."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import secrets
+import select
+import time
+from collections.abc import Iterable, Mapping
+from importlib import resources
+from typing import Final
+
+from maxspan.errors import SensorError
+from maxspan.sensor import layout, probes
+from maxspan.sensor.backend import KindCounters
+from maxspan.sensor.capabilities import require_host
+from maxspan.sensor.clock import BootClock
+from maxspan.sensor.decode import Decoder
+from maxspan.sensor.libbpf import BpfObject, load_library
+from maxspan.sensor.records import Record
+from maxspan.sensor.ring import RingBuffer
+from maxspan.sensor.tracepoints import Tracepoints
+from maxspan.sensor.watchlist import WatchList
+
+RING_BYTES: Final = 8 * 1024 * 1024
+# Records a call of `poll`: enough to make the call itself cheap, few enough to stay responsive.
+BATCH: Final = 4096
+# After something came, wait this long for more: one look at the ring costs as much as some records.
+GATHER_S: Final = 0.02
+# Readings of the counters until they balance; a probe that runs meanwhile makes them differ for microseconds.
+READINGS: Final = 20
+# Counts what a probe could not look at: the kernel skips one that interrupts a probe on the same CPU.
+SKIPPED: Final = "skipped"
+
+
+class BpfBackend:
+    """Watches through BPF. See `Backend` for the methods.
+
+    `watched`: paths whose files are reported (see `WatchList`; without any, there are no `open` and `path` records).
+    `environment`: names of the variables that `Exec` carries. `ring_bytes`: size of the ring buffer, a power of two.
+
+    `counters` has one kind more than `records.KINDS`: "skipped" counts runs of probes that the kernel left out (all
+    of them lost), because it does not nest probes on a CPU. What they would have shown is not known.
+    """
+
+    name: str = "bpf"
+
+    def __init__(
+        self, *, watched: Iterable[str] = (), environment: Iterable[str] = (), ring_bytes: int = RING_BYTES
+    ) -> None:
+        if ring_bytes < mmap.PAGESIZE or ring_bytes & (ring_bytes - 1):
+            raise SensorError(f"the ring buffer must be a power of two of at least {mmap.PAGESIZE} bytes")
+        self.watch_list = WatchList(watched)
+        self._environment = frozenset(environment)
+        self._ring_bytes = ring_bytes
+        self._missing: dict[str, str] = {}
+        self._object: BpfObject | None = None
+        self._ring: RingBuffer | None = None
+        self._counters: mmap.mmap | None = None
+        self._epoll: select.epoll | None = None
+        self._cpus = 0
+        self._drained = 0.0
+        self.clock = BootClock()
+        self._decoder = Decoder(offset_ns=self.clock.offset_ns, environment=self._environment)
+
+    @property
+    def missing_fields(self) -> Mapping[str, str]:
+        return self._missing
+
+    def start(self) -> None:
+        if self._object:
+            raise SensorError("the BPF backend was started already")
+        btf = require_host()
+        library = load_library()
+        data = (resources.files("maxspan.sensor") / "bpf" / "sensor.bpf.o").read_bytes()
+        self._object = BpfObject(library, data)
+        self._cpus = min(library.libbpf_num_possible_cpus(), layout.MAX_CPUS)
+        try:
+            self._load(self._object, btf)
+        except SensorError:
+            self.close()
+            raise
+
+    def _load(self, loaded: BpfObject, btf: bytes) -> None:
+        """Prepare, load and attach; then make the ring readable."""
+        entries = self.watch_list.entries()
+        loaded.set_max_entries("events", self._ring_bytes)
+        loaded.set_max_entries("slots", self._cpus * layout.BUFFERS_PER_CPU)
+        loaded.set_max_entries("watched", max(1, len(entries)))
+        settings = layout.SETTINGS.struct.pack(os.getpid(), bool(self._environment), secrets.randbits(64))
+        loaded.set_initial_value(".rodata.settings", settings)
+        left_out = self._left_out(btf)
+        for program in left_out:
+            loaded.leave_out(program)
+        loaded.load()
+        loaded.update("watched", {key: value.to_bytes(4, "little") for key, value in entries})
+        size = layout.MAX_CPUS * layout.KIND_SLOTS * layout.COUNTERS.size
+        self._counters = mmap.mmap(loaded.map_fd(".bss"), size, prot=mmap.PROT_READ)
+        self._ring = RingBuffer(loaded.map_fd("events"), self._ring_bytes)
+        self._epoll = select.epoll()
+        self._epoll.register(loaded.map_fd("events"), select.EPOLLIN)
+        self._attach(loaded, left_out)
+
+    def _left_out(self, btf: bytes) -> set[str]:
+        """Programs that are not loaded, here or because nobody asked for them. Notes what is missing then."""
+        out = set() if self.watch_list.paths else set(probes.FILE_PROGRAMS)
+        for program, (hook, kinds) in probes.TRACE_PROGRAMS.items():
+            if b"\0btf_trace_" + hook.encode() + b"\0" in btf:
+                continue
+            reason = probes.OPTIONAL_HOOKS.get(hook)
+            if reason is None:
+                raise SensorError(f"this kernel has no hook {hook}, which the sensor needs; use --backend audit")
+            out.add(program)
+            self._missing.update(dict.fromkeys(kinds, reason))
+        return out
+
+    def _attach(self, loaded: BpfObject, left_out: set[str]) -> None:
+        """Attach system calls first: processes are what the others belong to, and come last, all at once."""
+        with Tracepoints() as tracepoints:
+            for call in probes.SYSCALLS:
+                if call.program in left_out:
+                    continue
+                event = tracepoints.open(f"sys_exit_{call.name}")
+                if event is not None:
+                    loaded.attach_perf_event(call.program, event, call.cookie)
+                elif not call.optional:
+                    kind = probes.SYSCALL_KINDS[call.program]
+                    self._missing[f"{kind}:{call.name}"] = f"this kernel has no tracepoint for {call.name}"
+        for program in probes.TRACE_PROGRAMS:
+            if program not in left_out:
+                loaded.attach_trace(program)
+
+    def poll(self, timeout_ms: int) -> list[Record]:
+        if self._ring is None or self._epoll is None:
+            raise SensorError("the BPF backend is not started")
+        end = time.monotonic() + timeout_ms / 1000
+        if timeout_ms > 0:
+            self._gather(self._ring, end)
+        records = self._drain(self._ring)
+        if not records and timeout_ms > 0:
+            left = end - time.monotonic()
+            if left > 0 and self._epoll.poll(left):
+                time.sleep(min(GATHER_S, max(0.0, end - time.monotonic())))
+            records = self._drain(self._ring)
+        return records
+
+    def _gather(self, ring: RingBuffer, end: float) -> None:
+        """Wait a moment when the ring was emptied just now and is far from full."""
+        now = time.monotonic()
+        wait = min(self._drained + GATHER_S, end) - now
+        if wait > 0 and ring.pending_bytes < ring.size // 8:
+            time.sleep(wait)
+
+    def _drain(self, ring: RingBuffer) -> list[Record]:
+        if self.clock.renew():
+            self._decoder.offset_ns = self.clock.offset_ns
+        records = ring.drain(self._decoder.decode, BATCH)
+        if len(records) < BATCH:
+            self._drained = time.monotonic()
+        return records
+
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes that wait in the ring buffer."""
+        return self._ring.pending_bytes if self._ring else 0
+
+    def counters(self) -> Mapping[str, KindCounters]:
+        if self._counters is None or self._object is None:
+            return {}
+        for _ in range(READINGS):
+            out = self._read_counters(self._counters)
+            if all(one.seen == one.sent + one.lost for one in out.values()):
+                break
+            time.sleep(0.0005)
+        programs = (*probes.TRACE_PROGRAMS, *probes.SYSCALL_KINDS)
+        skipped = sum(self._object.skipped_runs(program) for program in programs)
+        out[SKIPPED] = KindCounters(seen=skipped, lost=skipped)
+        return out
+
+    def _read_counters(self, memory: mmap.mmap) -> dict[str, KindCounters]:
+        sums = {cls.kind: [0, 0, 0, 0] for cls in layout.KIND_NUMBERS}
+        for cpu in range(self._cpus):
+            for cls, number in layout.KIND_NUMBERS.items():
+                at = (cpu * layout.KIND_SLOTS + number) * layout.COUNTERS.size
+                total = sums[cls.kind]
+                for place, value in enumerate(layout.COUNTERS.struct.unpack_from(memory, at)):
+                    total[place] += value
+        return {kind: KindCounters(*values) for kind, values in sums.items()}
+
+    def close(self) -> None:
+        if self._epoll:
+            self._epoll.close()
+            self._epoll = None
+        if self._ring:
+            self._ring.close()
+            self._ring = None
+        if self._counters:
+            self._counters.close()
+            self._counters = None
+        if self._object:
+            self._object.close()
+            self._object = None

@@ -1,0 +1,84 @@
+"""Which BPF program goes to which hook.
+
+A system call's program gets a cookie with its attachment, so that one program serves many calls: the operation and the
+places of the arguments that name paths, four bits each (see `on_path` in bpf/files.c).
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+# Program -> hook in the kernel (its BTF type is "btf_trace_<hook>"), and the kinds of records that go with it.
+TRACE_PROGRAMS: Final[dict[str, tuple[str, tuple[str, ...]]]] = {
+    "on_fork": ("sched_process_fork", ("fork",)),
+    "on_exec": ("sched_process_exec", ("exec",)),
+    "on_exit": ("sched_process_exit", ("exit",)),
+    "on_state": ("inet_sock_set_state", ("connect", "connected", "close")),
+    "on_module": ("module_load", ("module",)),
+}
+# Kernels without these are watched all the same.
+OPTIONAL_HOOKS: Final = {"module_load": "this kernel has no loadable modules"}
+
+NONE: Final = 0xF
+RENAME, UNLINK, RMDIR, LINK, SYMLINK, MKDIR, MKNOD, TRUNCATE = range(1, 9)
+UID, GID, SESSION = 1, 2, 3
+
+
+def paths(operation: int, folder: int, text: int, second_folder: int = NONE, second_text: int = NONE) -> int:
+    """Make the cookie of a call on paths: places of arguments, `NONE` for the working directory or no second path."""
+    return operation | folder << 4 | text << 8 | second_folder << 12 | second_text << 16
+
+
+class Syscall(NamedTuple):
+    """A program at the end of a system call. `optional`: machines without this old call have the one with -at."""
+
+    program: str
+    name: str
+    cookie: int = 0
+    optional: bool = False
+
+
+SYSCALLS: Final = (
+    Syscall("on_accept", "accept"),
+    Syscall("on_accept", "accept4"),
+    Syscall("on_connect", "connect"),
+    Syscall("on_open", "open", optional=True),
+    Syscall("on_open", "creat", optional=True),
+    Syscall("on_open", "openat"),
+    Syscall("on_open", "openat2", optional=True),
+    Syscall("on_open", "open_by_handle_at", optional=True),
+    Syscall("on_path", "rename", paths(RENAME, NONE, 0, NONE, 1), optional=True),
+    Syscall("on_path", "renameat", paths(RENAME, 0, 1, 2, 3), optional=True),
+    Syscall("on_path", "renameat2", paths(RENAME, 0, 1, 2, 3)),
+    Syscall("on_path", "unlink", paths(UNLINK, NONE, 0), optional=True),
+    Syscall("on_path", "unlinkat", paths(UNLINK, 0, 1)),
+    Syscall("on_path", "rmdir", paths(RMDIR, NONE, 0), optional=True),
+    Syscall("on_path", "link", paths(LINK, NONE, 0, NONE, 1), optional=True),
+    Syscall("on_path", "linkat", paths(LINK, 0, 1, 2, 3)),
+    Syscall("on_path", "symlink", paths(SYMLINK, NONE, 0, NONE, 1), optional=True),
+    Syscall("on_path", "symlinkat", paths(SYMLINK, NONE, 0, 1, 2)),
+    Syscall("on_path", "mkdir", paths(MKDIR, NONE, 0), optional=True),
+    Syscall("on_path", "mkdirat", paths(MKDIR, 0, 1)),
+    Syscall("on_path", "mknod", paths(MKNOD, NONE, 0), optional=True),
+    Syscall("on_path", "mknodat", paths(MKNOD, 0, 1)),
+    Syscall("on_path", "truncate", paths(TRUNCATE, NONE, 0)),
+    Syscall("on_bpf", "bpf"),
+    Syscall("on_ids", "setuid", UID),
+    Syscall("on_ids", "setreuid", UID),
+    Syscall("on_ids", "setresuid", UID),
+    Syscall("on_ids", "setgid", GID),
+    Syscall("on_ids", "setregid", GID),
+    Syscall("on_ids", "setresgid", GID),
+    Syscall("on_ids", "setsid", SESSION),
+)
+# What a program of a system call yields.
+SYSCALL_KINDS: Final = {
+    "on_accept": "accept",
+    "on_connect": "datagram",
+    "on_open": "open",
+    "on_path": "path",
+    "on_bpf": "bpf",
+    "on_ids": "ids",
+}
+# Only with watched paths.
+FILE_PROGRAMS: Final = ("on_open", "on_path")
