@@ -11,6 +11,7 @@ from typing import Final
 from msgspec import Struct
 
 from maxspan.sensor.audit.message import CWD, EOE, EXECVE, PATH, SOCKADDR, SYSCALL, Message
+from maxspan.sensor.audit.rules import is_accept
 
 PATIENCE: Final = 512
 
@@ -76,6 +77,21 @@ class Assembler:
             self.unusable += event is not None
             return []
         return [event]
+
+
+def in_time(events: list[AuditEvent], now_ns: int) -> list[AuditEvent]:
+    """Give the events of a batch with the time at which an accept returned, not at which it began to wait.
+
+    Audit tells when a system call was entered; a server may have waited for its client for hours by then. An accept
+    gets the time of the next event, or `now_ns` (the clock of audit, after the batch was read) when it is the last.
+    """
+    following = now_ns
+    for event in reversed(events):
+        if is_accept(event.syscall):
+            event.time_ns = max(event.time_ns, following)
+        else:
+            following = min(following, event.time_ns)
+    return events
 
 
 assert (SYSCALL, PATH, EXECVE, CWD, SOCKADDR) == (1300, 1302, 1309, 1307, 1306)

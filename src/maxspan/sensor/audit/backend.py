@@ -1,7 +1,7 @@
 """The audit subsystem behind the Backend protocol.
 
 Without an audit daemon the backend takes its place (it registers its pid and switches auditing on), with one it listens
-in the multicast group. Rules carry the key `maxspan`; at the end, and at the next start after a crash, those and no
+in the multicast group. Rules carry a key with our pid; at the end, and at the next start after a crash, those and no
 others are deleted, and the status is what it was. A full backlog never makes the host wait: messages are lost instead,
 and counted.
 """
@@ -14,17 +14,17 @@ import os
 import select
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 from maxspan.errors import SensorError
 from maxspan.sensor.audit import procfs
-from maxspan.sensor.audit.assemble import Assembler, AuditEvent
+from maxspan.sensor.audit.assemble import Assembler, AuditEvent, in_time
 from maxspan.sensor.audit.message import WANTED, parse
 from maxspan.sensor.audit.netlink import LOCKED, AuditSocket, Status
 from maxspan.sensor.audit.processes import Processes
-from maxspan.sensor.audit.rules import KEY, Rule, architectures, file_rules, key_of, watch_rules
+from maxspan.sensor.audit.rules import Rule, architectures, file_rules, owner_of, watch_rules
 from maxspan.sensor.audit.translate import Translator
 from maxspan.sensor.backend import KindCounters
 from maxspan.sensor.records import (
@@ -41,31 +41,6 @@ from maxspan.sensor.records import (
     Record,
 )
 
-#: What is watched for writing when nobody says otherwise: scheduled work, accounts, services, start scripts.
-WATCHED: Final = (
-    "/etc/cron.d",
-    "/etc/cron.daily",
-    "/etc/cron.hourly",
-    "/etc/cron.monthly",
-    "/etc/cron.weekly",
-    "/etc/crontab",
-    "/etc/group",
-    "/etc/ld.so.preload",
-    "/etc/passwd",
-    "/etc/profile",
-    "/etc/profile.d",
-    "/etc/shadow",
-    "/etc/ssh",
-    "/etc/sudoers",
-    "/etc/sudoers.d",
-    "/etc/systemd/system",
-    "/root/.bashrc",
-    "/root/.profile",
-    "/root/.ssh",
-    "/usr/lib/systemd/system",
-    "/var/spool/cron",
-    "/dev/shm",
-)
 MISSING_FIELDS: Final[Mapping[str, str]] = {
     "close": "audit does not see connections end",
     "module": "not watched by this backend",
@@ -90,16 +65,21 @@ LATE_FIELDS: Final[Mapping[str, str]] = {
 BACKLOG: Final = 65536
 BATCH: Final = 4096
 _SWEEP_NS: Final = 2_000_000_000
+#: CLOCK_REALTIME_COARSE, from which audit takes its times (uapi/linux/time.h).
+_COARSE_CLOCK: Final = 5
 _KINDS: Final = (Fork, Exec, Exit, Cgroup, Connect, Connected, Accept, Datagram, FileOpen, FilePath)
 
 
 class AuditBackend:
-    """Records from audit messages; see `maxspan.sensor.backend.Backend`. `watched` are folders and files."""
+    """Records from audit messages; see `maxspan.sensor.backend.Backend`.
+
+    `watched`: folders and files whose changes are reported, as the host's own mount namespace sees them at the start;
+    a "*" stands for the names that are there then."""
 
     name = "audit"
 
-    def __init__(self, watched: Sequence[str] = WATCHED) -> None:
-        self._watched = watched
+    def __init__(self, *, watched: Iterable[str] = ()) -> None:
+        self._watched = tuple(watched)
         self._lock = threading.Lock()
         self._control: AuditSocket | None = None
         self._socket: AuditSocket | None = None
@@ -150,7 +130,7 @@ class AuditBackend:
 
     def _add(self, rule: Rule, what: str, *, optional: bool = False) -> None:
         assert self._control is not None
-        packed = rule.pack()
+        packed = rule.pack(os.getpid())
         try:
             self._control.add_rule(packed)
         except OSError as error:
@@ -173,10 +153,8 @@ class AuditBackend:
             except OSError as error:
                 raise SensorError(f"the audit socket broke down: {error.strerror}") from error
             out: list[Record] = []
-            for kind, text in messages:
-                if kind in WANTED and (message := parse(kind, text)) is not None:
-                    for event in self._assembler.add(message):
-                        out.extend(self._records(event))
+            for event in in_time(self._events(messages), time.clock_gettime_ns(_COARSE_CLOCK)):
+                out.extend(self._records(event))
             now = time.time_ns()
             if now - self._swept_ns > _SWEEP_NS and len(messages) < BATCH:
                 self._swept_ns = now
@@ -186,6 +164,13 @@ class AuditBackend:
                 return out
             if not messages:
                 select.select([self._socket.fileno()], [], [], min(left, _SWEEP_NS / 1e9))
+
+    def _events(self, messages: list[tuple[int, bytes]]) -> list[AuditEvent]:
+        out: list[AuditEvent] = []
+        for kind, text in messages:
+            if kind in WANTED and (message := parse(kind, text)) is not None:
+                out.extend(self._assembler.add(message))
+        return out
 
     def _records(self, event: AuditEvent) -> list[Record]:
         assert self._translator is not None
@@ -224,7 +209,7 @@ class AuditBackend:
                     if self._registered and self._socket is not None:
                         self._socket.set_status(pid=0)
                     control.set_status(
-                        enabled=before.enabled,
+                        enabled=None if control.rules() else before.enabled,  # somebody else needs it now
                         backlog_limit=before.backlog_limit,
                         backlog_wait_time=before.backlog_wait_time,
                     )
@@ -235,10 +220,11 @@ class AuditBackend:
 
 
 def remove_rules(control: AuditSocket) -> int:
-    """Delete every rule that carries our key, such as those of a run that was killed; give their number."""
+    """Delete the rules of this process, and of processes like it that are gone without a word; give their number."""
     count = 0
     for packed in control.rules():
-        if key_of(packed) == KEY:
+        owner = owner_of(packed)
+        if owner and (owner == os.getpid() or not Path(f"/proc/{owner}").exists()):
             control.delete_rule(packed)
             count += 1
     return count

@@ -37,7 +37,10 @@ _RECEIVE_BYTES: Final = 16384
 _REPLY_SECONDS: Final = 5.0
 _BUFFER_BYTES: Final = 32 * 1024 * 1024
 
-NOT_ALLOWED: Final = "the audit subsystem refuses: run as root in the host's own namespaces, or with CAP_AUDIT_CONTROL and CAP_AUDIT_READ"
+NOT_ALLOWED: Final = (
+    "the audit subsystem refuses: run as root in the host's own namespaces, "
+    "or with CAP_AUDIT_CONTROL and CAP_AUDIT_READ"
+)
 
 
 class Status(Struct, frozen=True):

@@ -5,9 +5,10 @@ Source: uapi/linux/audit.h (struct audit_rule_data), the system call tables of t
 
 from __future__ import annotations
 
+import glob
 import platform
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +16,8 @@ from msgspec import Struct
 
 from maxspan.errors import SensorError
 
-KEY: Final = b"maxspan"
+#: Every rule of ours has this before the pid of the process that loaded it: `maxspan:1234`.
+KEY_PREFIX: Final = b"maxspan:"
 
 FILTER_EXIT, ALWAYS = 4, 2
 FIELD_ARCH, FIELD_SUCCESS, FIELD_WATCH, FIELD_PERM, FIELD_DIR, FIELD_SADDR_FAM, FIELD_KEY = (
@@ -112,6 +114,12 @@ SYSCALLS: Final[dict[int, dict[str, int]]] = {
 }
 _MACHINES: Final = {"x86_64": (ARCH_X86_64, ARCH_I386), "aarch64": (ARCH_AARCH64, ARCH_ARM)}
 
+_ACCEPTS: Final = frozenset(
+    (b"%x" % arch, b"%d" % calls[name])
+    for arch, calls in SYSCALLS.items()
+    for name in ("accept", "accept4")
+    if name in calls
+)
 #: What can be renamed, removed, linked: the calls that a watched folder reports beside opening.
 NAMES: Final[dict[str, str]] = {
     "rename": "rename",
@@ -141,9 +149,9 @@ class Rule(Struct, frozen=True):
     syscalls: tuple[int, ...]
     fields: tuple[tuple[int, int | bytes], ...]
 
-    def pack(self) -> bytes:
-        """Write the rule as the kernel's struct audit_rule_data, with our key."""
-        fields = (*self.fields, (FIELD_KEY, KEY))
+    def pack(self, pid: int) -> bytes:
+        """Write the rule as the kernel's struct audit_rule_data, with the key of process `pid`."""
+        fields = (*self.fields, (FIELD_KEY, b"%s%d" % (KEY_PREFIX, pid)))
         mask = [0] * 64
         for number in self.syscalls or range(64 * 32):
             mask[number // 32] |= 1 << (number % 32)
@@ -174,6 +182,18 @@ def key_of(rule: bytes) -> bytes:
     return b""
 
 
+def is_accept(call: Mapping[str, bytes]) -> bool:
+    """Tell whether the fields of a SYSCALL message are those of an accept."""
+    return (call.get("arch"), call.get("syscall")) in _ACCEPTS
+
+
+def owner_of(rule: bytes) -> int:
+    """Give the pid of the maxspan that loaded a rule; 0 for a rule of somebody else."""
+    key = key_of(rule)
+    number = key.removeprefix(KEY_PREFIX)
+    return int(number) if key.startswith(KEY_PREFIX) and number.isdigit() else 0
+
+
 def architectures() -> tuple[int, ...]:
     """Give the audit numbers of this machine's architecture and of the 32-bit one that it may run, in this order."""
     machine = platform.machine()
@@ -202,15 +222,18 @@ def watch_rules(architectures: Iterable[int]) -> list[Rule]:
 
 
 def file_rules(paths: Sequence[str]) -> list[Rule]:
-    """Rules for writing below folders and to files, those that exist; of a file that does not, its folder must."""
+    """Rules for writing below folders and to files, those that exist; of a file that does not, its folder must.
+
+    A "*" in a path stands for the names that are there now."""
     out = []
     for path in paths:
-        place = Path(path)
-        if place.is_dir():
-            kind = FIELD_DIR
-        elif place.parent.is_dir():
-            kind = FIELD_WATCH
-        else:
-            continue
-        out.append(Rule((), ((kind, str(place).encode()), (FIELD_PERM, PERM_WRITE))))
+        for found in sorted(glob.glob(path)) if "*" in path else [path]:  # noqa: PTH207 - absolute patterns
+            place = Path(found)
+            if place.is_dir():
+                kind = FIELD_DIR
+            elif place.parent.is_dir():
+                kind = FIELD_WATCH
+            else:
+                continue
+            out.append(Rule((), ((kind, str(place).encode()), (FIELD_PERM, PERM_WRITE))))
     return out

@@ -254,9 +254,9 @@ class Translator:
         if event.syscall.get("success") != b"yes":
             return []
         kinds: dict[bytes, dict[str, bytes]] = {}
-        for path in event.paths:
-            if path.get("nametype") != b"PARENT":
-                kinds[path.get("nametype", b"")] = path  # of two, the last: what came to be
+        for item in event.paths:
+            if item.get("nametype") != b"PARENT":
+                kinds[item.get("nametype", b"")] = item  # of two, the last: what came to be
         gone, made, old = (kinds.get(kind) for kind in (b"DELETE", b"CREATE", b"NORMAL"))
         subject = gone if operation in ("unlink", "rmdir") else old if operation == "truncate" else made
         if subject is None:
