@@ -122,7 +122,7 @@ def scan(rules: Ruleset | Paths, events: Paths, *, ignore_index: bool = False) -
     Gives building blocks and shell alerts for sequences, one alert per event otherwise. Results do not depend on the
     order of lines. For counts of what could not be read use `maxspan.engine.run`.
     """
-    from maxspan.engine.run import scan_alerts
+    from maxspan.alerts.scan import scan_alerts
 
     ruleset = rules if isinstance(rules, Ruleset) else load_rules(rules)
     yield from scan_alerts(ruleset, _listed(events), ignore_index=ignore_index)

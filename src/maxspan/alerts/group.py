@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from maxspan.alerts.build import GROUP_INDEX, RISK_SCORE, SEVERITY, UUID, Alert, build_alerts
+from maxspan.alerts.build import BUILDING_BLOCK, GROUP_INDEX, RISK_SCORE, SEVERITY, UUID, Alert, build_alerts
 from maxspan.engine.match import MatchedEvent, RuleMatch
 
 
@@ -14,11 +14,13 @@ class AlertGroup:
     """What one match became: `head` is the alert to look at (of a sequence the shell), `blocks` its building blocks.
 
     `places` say where the events stood (`file:line`), in the order of the events; empty where nobody knows.
+    `missing` are the stages (from 1) for which rightly nothing came.
     """
 
     head: Alert
     blocks: tuple[Alert, ...] = ()
     places: tuple[str, ...] = ()
+    missing: tuple[int, ...] = ()
 
     @property
     def documents(self) -> tuple[Alert, ...]:
@@ -32,6 +34,11 @@ class AlertGroup:
     @property
     def severity(self) -> str:
         return str(self.head[SEVERITY])
+
+    @property
+    def is_building_block(self) -> bool:
+        """Say whether the rule only makes building blocks for others."""
+        return BUILDING_BLOCK in self.head
 
     @property
     def risk_score(self) -> float:
@@ -48,7 +55,8 @@ def group_of(match: RuleMatch, *, detected_ns: int | None = None) -> AlertGroup 
     alerts = build_alerts(match, detected_ns=detected_ns)
     if not alerts:
         return None
-    return AlertGroup(alerts[-1], tuple(alerts[:-1]), places(match.events))
+    missing = tuple(stage for stage, event in enumerate(match.events, start=1) if event is None)
+    return AlertGroup(alerts[-1], tuple(alerts[:-1]), places(match.events), missing)
 
 
 def grouped(alerts: Sequence[Alert]) -> AlertGroup:

@@ -8,13 +8,15 @@ from maxspan.sinks.output import Output
 
 
 class NdjsonSink:
-    """One alert document a line, building blocks before their shell."""
+    """One alert document a line, building blocks (unless `blocks` is false) before their shell."""
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, *, blocks: bool = True) -> None:
         self._output = output
+        self._blocks = blocks
 
     def write(self, group: AlertGroup) -> None:
-        self._output.write(b"".join(to_safe_json(document) + b"\n" for document in group.documents))
+        documents = group.documents if self._blocks else (group.head,)
+        self._output.write(b"".join(to_safe_json(document) + b"\n" for document in documents))
         self._output.flush()
 
     def close(self) -> None:
@@ -38,13 +40,14 @@ class JsonArray:
 
 
 class JsonSink:
-    """All alert documents as one JSON array."""
+    """All alert documents as one JSON array, without building blocks if `blocks` is false."""
 
-    def __init__(self, output: Output) -> None:
+    def __init__(self, output: Output, *, blocks: bool = True) -> None:
         self._array = JsonArray(output)
+        self._blocks = blocks
 
     def write(self, group: AlertGroup) -> None:
-        for document in group.documents:
+        for document in group.documents if self._blocks else (group.head,):
             self._array.add(document)
 
     def close(self) -> None:

@@ -14,13 +14,23 @@ from maxspan.sources.timestamps import parse_timestamp_ns
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A detection as its views need it: `events` flat and in order, `times_ns` beside them."""
+    """A detection as its views need it: `events` flat and in order, `times_ns` beside them.
+
+    `missing` are the steps (from 1) for which rightly nothing came; they have no event.
+    """
 
     events: tuple[Fields, ...]
     times_ns: tuple[int | None, ...]
     host: str
     user: str
     time: str
+    missing: tuple[int, ...] = ()
+
+    def number(self, position: int) -> int:
+        """Give the step (from 1) of the rule that the event at `position` (from 1) stands for."""
+        for step in self.missing:
+            position += step <= position
+        return position
 
     @property
     def duration(self) -> str:
@@ -29,21 +39,34 @@ class Reading:
         return elapsed(max(known) - min(known)) if len(known) > 1 else ""
 
     def after(self, step: int) -> str:
-        """Give how long after the first event step `step` (from 1) came; empty for the first."""
+        """Give how long after the first event the event at `step` (from 1) came; empty for the first."""
         begin, time = self.times_ns[0], self.times_ns[step - 1]
-        return f"+{elapsed(time - begin)}" if step > 1 and begin is not None and time is not None else ""
+        if step == 1 or begin is None or time is None:
+            return ""
+        return f"+{elapsed(time - begin).replace(' ', '')}"
 
 
 def read(group: AlertGroup) -> Reading:
     documents: Sequence[Alert] = group.blocks or (group.head,)
-    events = tuple(flatten(document) for document in documents)
-    times = tuple(parse_timestamp_ns(document.get(ORIGINAL_TIME)) for document in documents)
+    return read_events(
+        [flatten(document) for document in documents],
+        [parse_timestamp_ns(document.get(ORIGINAL_TIME)) for document in documents],
+        moment(str(group.head.get(ORIGINAL_TIME, ""))),
+        group.missing,
+    )
+
+
+def read_events(
+    events: Sequence[Fields], times_ns: Sequence[int | None], time: str, missing: Sequence[int] = ()
+) -> Reading:
+    """Read flat events in order; `time` is the moment that stands for all of them."""
     return Reading(
-        events=events,
-        times_ns=times,
+        events=tuple(events),
+        times_ns=tuple(times_ns),
         host=_agreed(events, "host.name", "host.hostname", "host.id"),
         user=_agreed(events, "user.name", "user.email", "user.id"),
-        time=moment(str(group.head.get(ORIGINAL_TIME, ""))),
+        time=time,
+        missing=tuple(missing),
     )
 
 

@@ -33,6 +33,7 @@ BAR_STYLES: Final = {
 DIM: Final = Style.parse("dim")
 BOLD: Final = Style.parse("bold")
 ESCAPED: Final = Style.parse("reverse")
+WARNING: Final = Style.parse("bold yellow")
 NONE: Final = Style.null()
 
 

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from maxspan.alerts.group import AlertGroup
 from maxspan.alerts.reason import phrase_of
+from maxspan.sinks.layout import Trimmed
 from maxspan.sinks.reading import read
 from maxspan.sinks.style import BOLD, SEVERITY_STYLES, shown
 
@@ -75,7 +76,7 @@ class Columns:
             for width in widths:
                 grid.add_column(width=width, overflow="fold")
             grid.add_row(*cells)
-            self._console.print(grid)
+            self._console.print(Trimmed(grid))
             return
         line = Text()
         for at, (cell, width) in enumerate(zip(cells, widths, strict=True)):

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
-from rich.segment import Segment
-from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
@@ -17,6 +15,7 @@ from maxspan.alerts.fields import Fields, first
 from maxspan.alerts.group import AlertGroup
 from maxspan.sinks import style
 from maxspan.sinks.guide import first_steps
+from maxspan.sinks.layout import Barred, Narrowed
 from maxspan.sinks.process_tree import Deed, Process, process_tree
 from maxspan.sinks.reading import Reading, read
 from maxspan.sinks.style import BOLD, DIM, Signs, joined, shown
@@ -47,37 +46,11 @@ class TerminalSink:
         rule = str(group.head["kibana.alert.rule.uuid"])
         body = alert_view(group, self._signs, guide_steps=0 if rule in self._told else self._steps)
         self._told.add(rule)
-        self._console.print(_Barred(body, self._signs.bar, style.BAR_STYLES.get(group.severity, DIM)))
+        self._console.print(Barred(body, self._signs.bar, style.BAR_STYLES.get(group.severity, DIM)))
         self._console.print()
 
     def close(self) -> None:
         self._console.file.flush()
-
-
-class _Barred:
-    """Draws a bar in the colour of the severity left of everything that belongs to one alert."""
-
-    def __init__(self, body: RenderableType, bar: str, bar_style: Style) -> None:
-        self._body = body
-        self._bar = Segment(bar, bar_style)
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        inner = options.update(width=max(options.max_width - 2, 18))
-        for line in console.render_lines(self._body, inner, pad=False):
-            yield self._bar
-            if kept := _without_trailing_space(line):
-                yield Segment(" ")
-                yield from kept
-            yield Segment.line()
-
-
-def _without_trailing_space(line: list[Segment]) -> list[Segment]:
-    kept = list(line)
-    while kept and not kept[-1].text.strip() and not (kept[-1].style and kept[-1].style.bgcolor):
-        kept.pop()
-    if kept and not (kept[-1].style and kept[-1].style.bgcolor):
-        kept[-1] = Segment(kept[-1].text.rstrip(), kept[-1].style)
-    return kept
 
 
 def alert_view(group: AlertGroup, signs: Signs, *, guide_steps: int) -> RenderableType:
@@ -85,8 +58,8 @@ def alert_view(group: AlertGroup, signs: Signs, *, guide_steps: int) -> Renderab
     reading = read(group)
     where = _where_and_when(reading, signs)
     parts: list[RenderableType] = [_title(group), *([where] if where.plain else []), Text()]
-    parts += _story(reading, signs)
-    parts += [Text(), _Narrowed(_notes(group, signs, guide_steps))]
+    parts += story(reading, signs)
+    parts += [Text(), Narrowed(_notes(group, signs, guide_steps), style.READING_WIDTH)]
     return Group(*parts)
 
 
@@ -94,7 +67,7 @@ def _title(group: AlertGroup) -> Text:
     badge = shown(group.severity.upper(), style.SEVERITY_STYLES.get(group.severity, BOLD))
     score = Text(f"{group.risk_score:g}", style=DIM)
     name = shown(group.rule_name, BOLD)
-    kind = Text("  building block", style=DIM) if "kibana.alert.building_block_type" in group.head else Text()
+    kind = Text("  building block", style=DIM) if group.is_building_block else Text()
     return Text.assemble(badge, " ", score, "  ", name, kind)
 
 
@@ -109,12 +82,14 @@ def _where_and_when(reading: Reading, signs: Signs) -> Text:
     return joined(parts, f" {signs.dot} ")
 
 
-def _story(reading: Reading, signs: Signs) -> list[RenderableType]:
+def story(reading: Reading, signs: Signs) -> list[RenderableType]:
+    """Draw the processes of a detection as trees, each with what it did; then what no process is known for."""
     tree = process_tree(reading.events)
     out: list[RenderableType] = [_drawn(root, reading, signs) for root in tree.roots]
     out += [_deed(deed, reading, signs) for deed in tree.others]
     if tree.others:
         out.append(Padding(_facts(reading.events), (0, 0, 0, 2)))
+    out += [Text(f"{signs.step(step)} nothing came, as the rule demands", style=DIM) for step in reading.missing]
     return out
 
 
@@ -148,7 +123,8 @@ def _digits(pid: str) -> str:
 
 
 def _sign(deed: Deed, reading: Reading, signs: Signs) -> Text:
-    return Text(signs.step(deed.step) if len(reading.events) > 1 else "")
+    many = len(reading.events) + len(reading.missing) > 1
+    return Text(signs.step(reading.number(deed.step)) if many else "")
 
 
 def _how(deed: Deed, reading: Reading) -> Text:
@@ -218,16 +194,6 @@ def _next(steps: Sequence[str]) -> Table:
 def _ids(group: AlertGroup, signs: Signs) -> Text:
     rule = shown(f"rule {group.head['kibana.alert.rule.rule_id']}", DIM)
     return joined([Text(group.id[:16], style=DIM), rule], f" {signs.dot} ")
-
-
-class _Narrowed:
-    """Keeps running text from growing wider than one likes to read."""
-
-    def __init__(self, body: RenderableType) -> None:
-        self._body = body
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield from console.render(self._body, options.update(width=min(options.max_width, style.READING_WIDTH)))
 
 
 def _attack(head: dict[str, Any], signs: Signs) -> list[Text]:
