@@ -83,8 +83,8 @@ subprocess.run(["/bin/sh"], stdin=accepted, input=None, timeout=0.5) if os.fork(
 
 def test_it_sees_a_shell_on_a_socket(backend: AuditBackend, tmp_path: Path) -> None:
     program = subprocess.Popen([sys.executable, "-c", PROGRAM, str(tmp_path / "made")], stderr=subprocess.DEVNULL)
-    program.wait(SECONDS)
     records = poll_until(backend, lambda out: any(isinstance(item, Exit) and item.pid == program.pid for item in out))
+    program.wait(SECONDS)
     mine = [record for record in records if record.pid == program.pid]
     start = next(record for record in mine if isinstance(record, Exec))
     assert start.args[1:3] == ["-c", PROGRAM]
