@@ -8,7 +8,7 @@ a shortest string that lies in all of `inside` and in none of `outside`, or show
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -109,11 +109,14 @@ def wildcard(pattern: str, *, insensitive: bool = False) -> Expression:
 class Automaton:
     """A nondeterministic automaton whose sets of states are made on demand; `sinks` accept all that follows."""
 
-    steps: list[list[tuple[Characters, int]]] = field(default_factory=list)
+    tests: dict[Characters, int] = field(default_factory=dict)
+    steps: list[list[tuple[int, int]]] = field(default_factory=list)
     silent: list[list[int]] = field(default_factory=list)
     start: frozenset[int] = frozenset()
     end: int = 0
     sinks: frozenset[int] = frozenset()
+    visited: int = 0
+    _held: dict[str, list[bool]] = field(default_factory=dict)
     _known: dict[tuple[frozenset[int], str], frozenset[int]] = field(default_factory=dict)
 
     @classmethod
@@ -123,10 +126,11 @@ class Automaton:
         made._build(expression, begin, end)
         made.end = end
         made.start = made._closed({begin})
+        anything = made.tests.get(ANY_CHARACTER)
         made.sinks = frozenset(
             state
             for state, steps in enumerate(made.steps)
-            if any(step == (ANY_CHARACTER, state) for step in steps) and end in made._closed({state})
+            if (anything, state) in steps and end in made._closed({state})
         )
         return made
 
@@ -137,10 +141,13 @@ class Automaton:
             raise TooLarge
         return len(self.steps) - 1
 
+    def _step(self, begin: int, characters: Characters, end: int) -> None:
+        self.steps[begin].append((self.tests.setdefault(characters, len(self.tests)), end))
+
     def _build(self, node: Expression, begin: int, end: int) -> None:
         match node:
             case Characters():
-                self.steps[begin].append((node, end))
+                self._step(begin, node, end)
             case Then(parts=parts):
                 for part in parts:
                     following = self._state()
@@ -162,7 +169,7 @@ class Automaton:
             for one, count in ((_BASIC, 1), (_BEYOND, 2)):
                 following = min(at + count, most) if high is None else at + count
                 if at < most and following <= most:
-                    self.steps[place].append((one, places[following]))
+                    self._step(place, one, places[following])
             if at >= low:
                 self.silent[place].append(end)
         if high is None:
@@ -177,7 +184,7 @@ class Automaton:
             loop = self._state()
             self.silent[begin].append(loop)
             if isinstance(part, Characters):
-                self.steps[loop].append((part, loop))
+                self._step(loop, part, loop)
             else:
                 self._build(Then((part,)), loop, loop)
             begin = loop
@@ -201,12 +208,13 @@ class Automaton:
     def step(self, states: frozenset[int], character: str) -> frozenset[int]:
         known = self._known.get((states, character))
         if known is None:
-            reached = {to for state in states for characters, to in self.steps[state] if characters.holds(character)}
+            held = self._held.get(character)
+            if held is None:
+                held = self._held[character] = [test.holds(character) for test in self.tests]
+            reached = {to for state in states for test, to in self.steps[state] if held[test]}
             known = self._known[states, character] = self._closed(reached)
+            self.visited += len(states) + len(known)
         return known
-
-    def characters(self) -> Iterator[Characters]:
-        return (characters for steps in self.steps for characters, _ in steps)
 
     def accepts(self, value: str) -> bool:
         """Whether the whole of a string belongs to the language."""
@@ -216,21 +224,23 @@ class Automaton:
         return self.end in states
 
 
-def find_word(inside: Sequence[Automaton], outside: Sequence[Automaton], *, limit: int = 400_000) -> str | None:
+def find_word(inside: Sequence[Automaton], outside: Sequence[Automaton], *, limit: int = 1_500_000) -> str | None:
     """Give a shortest string that all of `inside` and none of `outside` accept; `None` when there is none.
 
-    Raises TooLarge when it would take more than `limit` steps of single automata.
+    Raises TooLarge when it would take more than `limit` steps and visits of states.
     """
+    visited = sum(one.visited for one in (*inside, *outside))
     alphabet = _alphabet([*inside, *outside])
     start = (tuple(one.start for one in inside), tuple(one.start for one in outside))
     seen = {start}
+    spent = 0
     pending = deque([(start, "")])
     while pending:
         (within, without), word = pending.popleft()
         if _all_end(inside, within) and not _any_end(outside, without):
             return word
-        limit -= len(alphabet) * (len(inside) + len(outside))
-        if limit < 0:
+        spent += len(alphabet) * (len(inside) + len(outside))
+        if spent + sum(one.visited for one in (*inside, *outside)) - visited > limit:
             raise TooLarge
         for character in alphabet:
             following = _stepped(inside, within, character), _stepped(outside, without, character)
@@ -260,7 +270,7 @@ def _lost(outside: Sequence[Automaton], at: _Places) -> bool:
 
 def _alphabet(automata: Sequence[Automaton]) -> list[str]:
     """Choose characters such that every other one is treated by all automata like one of them; plain ones first."""
-    tests = list({characters for automaton in automata for characters in automaton.characters()})
+    tests = list({test for automaton in automata for test in automaton.tests})
     chosen = {"x", "e", "1", "C", "-", "\u2603", "\u00e4", "\U0001f600"}
     for low, high in {one for characters in tests for one in characters.ranges if one != (0, _LAST)}:
         for code in {low - 1, low, high, high + 1} if low < high else {low}:

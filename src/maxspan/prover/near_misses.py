@@ -98,26 +98,9 @@ class NearMisses:
         return part.text if len(self.scene.stages) == 1 else f"stage {part.stage + 1}: {part.text}"
 
     def _with(self, part: Part, values: Assignment) -> NearMiss:
-        """Apply what was solved: a joined key to all events, other fields to the last event of the stage."""
-        own = self._own_changes(part.stage, values)
-        shared = {name: to for name, to in values.items() if name.startswith("key")}
-        last = max(at for at, draft in enumerate(self.drafts) if draft.stage == part.stage)
-        events: list[Draft] = []
-        for at, draft in enumerate(self.drafts):
-            fields = dict(draft.fields)
-            for joined in self.scene.joined:
-                field = joined.fields[draft.stage]
-                if joined.name in shared:
-                    fields[field] = shared[joined.name]
-            if at == last:
-                fields.update(own)
-            events.append(replace(draft, fields={name: to for name, to in fields.items() if to}))
+        events = apply_values(self.scene, self.drafts, part.stage, values)
         changed = changes_between(self.drafts, events)
-        return NearMiss(part.kind, part.stage, part.text, tuple(events), changed)  # type: ignore[arg-type]
-
-    def _own_changes(self, stage: int, values: Assignment) -> Assignment:
-        prefix = f"{stage}/"
-        return {name.removeprefix(prefix): to for name, to in values.items() if name.startswith(prefix)}
+        return NearMiss(part.kind, part.stage, part.text, events, changed)
 
     # --- keys --------------------------------------------------------------------------------------------------------
 
@@ -172,7 +155,7 @@ class NearMisses:
 
     def _other_key(self, joined: Joined, values: Assignment, text: str) -> NearMiss:
         last = self.drafts[-1]
-        fields = {**last.fields, **self._own_changes(last.stage, values)}
+        fields = {**last.fields, **_own_values(last.stage, values)}
         events = (*self.drafts[:-1], replace(last, fields={name: to for name, to in fields.items() if to}))
         return NearMiss("key", last.stage, text, events, changes_between(self.drafts, events))
 
@@ -267,6 +250,29 @@ class NearMisses:
         for at, draft in enumerate(self.drafts):
             events = (*self.drafts[:at], *self.drafts[at + 1 :])
             yield NearMiss("stage", draft.stage, f"stage {draft.stage + 1} has no event", events)
+
+
+def apply_values(
+    scene: Scene, drafts: tuple[Draft, ...], stage: int, values: Assignment, *, every_copy: bool = False
+) -> tuple[Draft, ...]:
+    """Give events with what was solved: a joined key in all, other fields in the stage's last event or every copy."""
+    own = _own_values(stage, values)
+    last = max(at for at, draft in enumerate(drafts) if draft.stage == stage)
+    events: list[Draft] = []
+    for at, draft in enumerate(drafts):
+        fields = dict(draft.fields)
+        for joined in scene.joined:
+            if joined.name in values:
+                fields[joined.fields[draft.stage]] = values[joined.name]
+        if at == last or (every_copy and draft.stage == stage):
+            fields.update(own)
+        events.append(replace(draft, fields={name: to for name, to in fields.items() if to}))
+    return tuple(events)
+
+
+def _own_values(stage: int, values: Assignment) -> Assignment:
+    prefix = f"{stage}/"
+    return {name.removeprefix(prefix): to for name, to in values.items() if name.startswith(prefix)}
 
 
 def _beside(draft: Draft) -> dict[str, list[str | int | float | bool]]:

@@ -16,7 +16,7 @@ from maxspan.prover.judge import matches
 from maxspan.prover.near_misses import NearMisses
 from maxspan.prover.proof import Proof
 from maxspan.prover.samples import bare_name
-from maxspan.prover.scene import Scene, shown
+from maxspan.prover.scene import Scene, shown_bare
 from maxspan.prover.solve import Assignment, Budget, Solved, Solver, Unsolved
 from maxspan.rules.model import Rule
 
@@ -135,7 +135,7 @@ class _Prover:
         )
 
     def _unproved(self, outcome: Unsolved, notes: tuple[str, ...]) -> Proof:
-        plainly = " | ".join(shown(Goal(renamed(goal.condition(), bare_name))) for goal in outcome.conflict.goals)
+        plainly = " | ".join(shown_bare(Goal(goal.condition())) for goal in outcome.conflict.goals)
         if outcome.certain:
             return Proof(self.rule, "impossible", f"these exclude each other: {plainly}", notes=notes)
         if not plainly:

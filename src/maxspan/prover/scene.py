@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from maxspan.engine.reference.condition import UNTYPED
 from maxspan.languages import plan
 from maxspan.languages.eql.printer import field_name, format_expression
 from maxspan.prover.goals import Goal, conjuncts, renamed
-from maxspan.prover.samples import Scalar
+from maxspan.prover.samples import Scalar, bare_name
 from maxspan.prover.solve import Assignment
 from maxspan.rules.model import Rule
 
@@ -26,7 +27,7 @@ class Part:
     """
 
     stage: int
-    kind: str
+    kind: Literal["category", "condition", "key"]
     text: str
     goal: Goal
 
@@ -85,7 +86,8 @@ class Scene:
     def _parts(self, number: int) -> Iterable[Part]:
         stage = self.stages[number]
         category = self.category_condition(stage)
-        found = [("category", goal) for goal in (conjuncts(category) if category is not None else ())]
+        found: list[tuple[Literal["category", "condition", "key"], Goal]] = []
+        found += [("category", goal) for goal in (conjuncts(category) if category is not None else ())]
         found += [("condition", goal) for goal in dict.fromkeys(conjuncts(stage.where))]
         for key in self.keys(stage):
             if not key.optional:
@@ -117,6 +119,11 @@ class Scene:
 def shown(goal: Goal) -> str:
     """Write a goal as the query would."""
     return format_expression(goal.condition if goal.wanted else plan.Not(goal.condition))
+
+
+def shown_bare(goal: Goal) -> str:
+    """Write a goal of a scene as the query would, without the prefixes of its fields."""
+    return shown(Goal(renamed(goal.condition, bare_name), goal.wanted))
 
 
 def _under(values: Assignment, prefix: str) -> Iterable[tuple[str, list[Scalar]]]:
