@@ -61,13 +61,17 @@ def _earlier(source: Mapping[str, Any]) -> list[Document]:
 
 def alert_id(ancestors: Iterable[Document], rule_uuid: str) -> str:
     """Give the id of an alert: SHA-256 over id and index of each ancestor, then the rule's uuid."""
-    return hashlib.sha256((_ancestry(ancestors) + rule_uuid).encode()).hexdigest()
+    return _digest(_ancestry(ancestors) + rule_uuid)
 
 
 def block_ids(ancestries: Sequence[Sequence[Document]], rule_uuid: str) -> list[str]:
     """Give the ids of the building blocks of one sequence; each depends on all of them and on its own place."""
-    whole = "".join(_ancestry(ancestors) + rule_uuid for ancestors in ancestries).encode()
-    return [hashlib.sha256(whole + str(index).encode()).hexdigest() for index in range(len(ancestries))]
+    whole = "".join(_ancestry(ancestors) + rule_uuid for ancestors in ancestries)
+    return [_digest(f"{whole}{index}") for index in range(len(ancestries))]
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _ancestry(ancestors: Iterable[Document]) -> str:

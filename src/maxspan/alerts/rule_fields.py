@@ -34,10 +34,8 @@ def rule_fields(rule: Rule, name: str) -> Document:
     """Give the `kibana.alert.rule.*` fields; `name` is the rule's name or what overrides it."""
     type_id, category = _TYPES.get(rule.type, (f"siem.{rule.type}Rule", rule.type))
     described = _described(rule)
+    always = {_PREFIX + "name": name, _PREFIX + "uuid": rule_uuid(rule), _PREFIX + "rule_id": rule.id}
     fields: Document = {
-        "name": name,
-        "uuid": rule_uuid(rule),
-        "rule_id": rule.id,
         "category": category,
         "rule_type_id": type_id,
         "consumer": "siem",
@@ -53,7 +51,7 @@ def rule_fields(rule: Rule, name: str) -> Document:
         **described,
         "parameters": {**described, **_parameters(rule)},
     }
-    return {_PREFIX + key: value for key, value in fields.items() if value not in ("", None)}
+    return always | {_PREFIX + key: value for key, value in fields.items() if value not in ("", None)}
 
 
 def _described(rule: Rule) -> Document:

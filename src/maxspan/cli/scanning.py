@@ -143,7 +143,7 @@ def _tell(report: Report, failure: str, options: ScanOptions, things: str) -> No
     lines = list(trouble(report) if options.quiet else summary(report, things))
     if failure:
         lines.append(Text(f"error: {printable(failure)}", style=BOLD))
-    if console.is_terminal and lines and not options.quiet and options.into is None:
+    if console.is_terminal and lines and options.form != "text" and options.into is None and sys.stdout.isatty():
         console.print()
     for line in lines:
         console.print(line, soft_wrap=not console.is_terminal)

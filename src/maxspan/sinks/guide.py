@@ -8,11 +8,12 @@ from typing import Final
 _HEADING: Final = re.compile(r"^\s{0,3}#{1,6}\s+(.*?)[\s#:]*$")
 _BOLD_HEADING: Final = re.compile(r"^\s*\*\*(.+?):?\*\*:?\s*$")
 _ITEM: Final = re.compile(r"^(\s*)(?:[-*+]|\d{1,2}[.)])\s+(.*)$")
-#: Sections in which first steps stand, best first.
+#: Sections in which first steps stand, best first; the last is every section that does not look like another matter.
 _SECTIONS: Final = (
-    re.compile(r"investigation steps", re.IGNORECASE),
+    re.compile(r"investigation steps|next steps|first steps|questions to answer|what to do", re.IGNORECASE),
     re.compile(r"triage|investigat", re.IGNORECASE),
-    re.compile(r"response|remediation", re.IGNORECASE),
+    re.compile(r"response|remediation|if it is real|contain", re.IGNORECASE),
+    re.compile(r"^(?!.*(false positive|harmless|cannot see|limit|related|setup|what it means|reference))", re.IGNORECASE),
 )
 _PLUGIN: Final = re.compile(r"!\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}+")
 _LINK: Final = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")
@@ -23,8 +24,8 @@ _SENTENCE_END: Final = re.compile(r"(?<=[.!?])\s+(?=[A-Z\"'(])")
 def first_steps(note: str, count: int = 3) -> list[str]:
     """Give up to `count` first steps of a guide in Markdown: the first sentence of each item, without markup.
 
-    Taken from the section on investigation steps, else from one on triage, else from one on response; a guide without
-    lists gives none.
+    Taken from the section on investigation steps, else from one on triage, else from one on response, else from any
+    that is not about something else (false positives, setup); a guide without lists gives none.
     """
     sections = _sections(note)
     for wanted in _SECTIONS:

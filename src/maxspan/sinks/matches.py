@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol, TypeAlias
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.text import Text
 
 from maxspan.alerts.build import iso_timestamp
@@ -16,11 +16,12 @@ from maxspan.alerts.reason import phrase_of
 from maxspan.engine.match import MatchedEvent, RuleMatch
 from maxspan.languages.plan import EventQuery
 from maxspan.sinks.documents import JsonArray
+from maxspan.sinks.layout import Barred
 from maxspan.sinks.output import Output
 from maxspan.sinks.reading import moment, read_events
-from maxspan.sinks.style import BOLD, DIM, joined, shown, signs_for
+from maxspan.sinks.style import BOLD, DIM, QUERY_BAR, joined, shown, signs_for
 from maxspan.sinks.table import Columns
-from maxspan.sinks.terminal import story
+from maxspan.sinks.terminal import short_places, story
 from maxspan.sources.document import decode_line, flatten
 
 Fields: TypeAlias = Mapping[str, list[Any]]
@@ -94,7 +95,7 @@ class MatchTable:
 
     def __init__(self, console: Console, fields: Sequence[str] = (), *, fold: bool) -> None:
         self._fields = fields
-        self._columns = Columns(console, fields or ("time", "host", "user", "what happened"), fold=fold)
+        self._columns = Columns(console, fields or ("TIME", "HOST", "USER", "WHAT HAPPENED"), fold=fold)
         self._before = False
 
     def write(self, match: RuleMatch) -> None:
@@ -137,10 +138,12 @@ class MatchStories:
         if reading.duration:
             head.append(Text(f"{len(present)} events in {reading.duration}"))
         head.append(shown(f"by {keys}" if keys else "", DIM))
-        self._console.print(joined(head, f" {self._signs.dot} "))
-        for part in story(reading, self._signs):
-            self._console.print(part)
-        self._console.print(shown(", ".join(places(match.events)), DIM), overflow="fold")
+        body = Group(
+            joined(head, f" {self._signs.dot} "),
+            *story(reading, self._signs),
+            shown(short_places(places(match.events)), DIM),
+        )
+        self._console.print(Barred(body, self._signs.bar, QUERY_BAR))
         self._console.print()
 
     def close(self) -> None:

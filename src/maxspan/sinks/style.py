@@ -30,6 +30,7 @@ BAR_STYLES: Final = {
     "medium": Style.parse("yellow"),
     "low": Style.parse("cyan"),
 }
+QUERY_BAR: Final = Style.parse("blue")
 DIM: Final = Style.parse("dim")
 BOLD: Final = Style.parse("bold")
 ESCAPED: Final = Style.parse("reverse")

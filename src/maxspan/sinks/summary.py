@@ -14,6 +14,8 @@ from maxspan.sinks.style import BOLD, DIM, NONE, SEVERITY_STYLES, WARNING, joine
 #: Places shown of each kind of trouble, and reasons shown why rules did not run.
 _PLACES: Final = 5
 _REASONS: Final = 8
+#: How most reasons begin.
+_NOT_YET: Final = "not runnable yet: "
 
 _COUNTED: Final = {
     "unreadable-line": ("unreadable", "line could not be read", "lines could not be read"),
@@ -54,17 +56,18 @@ def _figures(report: Report) -> Text:
     told += f" in {report.elapsed_seconds:.2f} s"
     if counters.events:
         told += f", {report.events_per_second:,.0f} events/s"
-    if report.engine == "reference":
-        told += ", slow reference engine"
-    return Text(f"{told}; {counted(report.rules_run, 'rule')} run")
+    return Text(f"{told} (reference engine)" if report.engine == "reference" else told)
 
 
 def _rules(report: Report) -> Iterator[Text]:
-    if report.rules_not_run:
-        yield Text(f"{counted(report.rules_not_run.total(), 'rule')} not run:")
+    ran = f"{counted(report.rules_run, 'rule')} run"
+    if not report.rules_not_run:
+        yield Text(ran)
+    else:
+        yield Text(f"{ran}, {report.rules_not_run.total():,} not:")
         reasons = report.rules_not_run.most_common()
         for reason, count in reasons[:_REASONS]:
-            yield Text.assemble(f"  {count:>5,}  ", shown(reason))
+            yield Text.assemble(f"  {count:>5,}  ", shown(reason.removeprefix(_NOT_YET)))
         if rest := sum(count for _, count in reasons[_REASONS:]):
             yield Text(f"  {rest:>5,}  for other reasons (maxspan rules list tells)")
     if report.rule_errors:

@@ -19,6 +19,8 @@ from maxspan.sinks.style import BOLD, SEVERITY_STYLES, shown
 _LOOKAHEAD: Final = 500
 #: No column is wider than this when nothing has to fit a terminal.
 _WIDEST: Final = 200
+#: On terminals with fewer columns the table of alerts leaves out what is told elsewhere.
+_WIDE_ENOUGH: Final = 110
 
 
 class Columns:
@@ -29,7 +31,7 @@ class Columns:
 
     def __init__(self, console: Console, headings: Sequence[str], *, fold: bool, whole: int = 0) -> None:
         self._console = console
-        self._headings = [Text(heading.upper(), style=BOLD) for heading in headings]
+        self._headings = [shown(heading, BOLD) for heading in headings]
         self._fold = fold
         self._whole = whole
         self._waiting: list[tuple[Sequence[Text], bool]] = []
@@ -101,27 +103,29 @@ def fitted(natural: Sequence[int], room: int) -> list[int]:
 
 
 class TableSink:
-    """One row a detection: when, how bad, which rule, where, who, what happened."""
+    """One row a detection: when, how bad, which rule, where, who, what happened; the least of it on a narrow terminal.
 
-    HEADINGS: Final = ("time", "severity", "risk", "rule", "host", "user", "what happened")
+    With `fold` the rows fit the console, else each is one line.
+    """
+
+    HEADINGS: Final = ("TIME", "SEVERITY", "RISK", "RULE", "HOST", "USER", "WHAT HAPPENED")
+    NARROW: Final = ("TIME", "SEVERITY", "RULE", "HOST", "WHAT HAPPENED")
 
     def __init__(self, console: Console, *, fold: bool) -> None:
-        self._columns = Columns(console, self.HEADINGS, fold=fold, whole=3)
+        self._narrow = fold and console.width < _WIDE_ENOUGH
+        headings = self.NARROW if self._narrow else self.HEADINGS
+        self._columns = Columns(console, headings, fold=fold, whole=2 if self._narrow else 3)
 
     def write(self, group: AlertGroup) -> None:
         reading = read(group)
         told = "; ".join(dict.fromkeys(phrase_of(event) for event in reading.events))
-        self._columns.add(
-            (
-                Text(reading.time.removesuffix(" UTC")),
-                shown(group.severity, SEVERITY_STYLES.get(group.severity, BOLD)),
-                Text(f"{group.risk_score:g}"),
-                shown(group.rule_name),
-                shown(reading.host),
-                shown(reading.user),
-                shown(told),
-            )
-        )
+        severity = shown(group.severity, SEVERITY_STYLES.get(group.severity, BOLD))
+        time, rule, host = reading.time.removesuffix(" UTC"), shown(group.rule_name), shown(reading.host)
+        if self._narrow:
+            self._columns.add((Text(time.partition(".")[0]), severity, rule, host, shown(told)))
+            return
+        risk = Text(f"{group.risk_score:g}")
+        self._columns.add((Text(time), severity, risk, rule, host, shown(reading.user), shown(told)))
 
     def close(self) -> None:
         self._columns.close()

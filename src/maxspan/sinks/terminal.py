@@ -162,7 +162,7 @@ def _notes(group: AlertGroup, signs: Signs, guide_steps: int) -> Table:
     if guide_steps:
         rows.append(("ATT&CK", Group(*_attack(group.head, signs))))
         rows.append(("Next", _next(first_steps(str(group.head.get("kibana.alert.rule.note", "")), guide_steps))))
-    rows.append(("Seen in", shown(_places(group.places), DIM)))
+    rows.append(("Seen in", shown(short_places(group.places), DIM)))
     rows.append(("Alert", _ids(group, signs)))
     for label, told in rows:
         if not _is_empty(told):
@@ -218,7 +218,7 @@ def _named(entry: dict[str, Any]) -> str:
     return str(entry.get("name") or entry.get("id") or "")
 
 
-def _places(places: Sequence[str]) -> str:
+def short_places(places: Sequence[str]) -> str:
     """Write `file:3, :5` where several events stand in one file."""
     out: list[str] = []
     last = ""
