@@ -244,6 +244,20 @@ struct ids_record {
 	char comm[16];
 };
 
+/* Room for each of them; this also brings their types into the object's BTF, for the test. */
+union any_record {
+	struct fork_record fork;
+	struct exec_record exec;
+	struct exit_record exit;
+	struct cgroup_record cgroup;
+	struct socket_record socket;
+	struct open_record open;
+	struct path_record path;
+	struct module_record module;
+	struct bpf_record bpf;
+	struct ids_record ids;
+};
+
 /* What the loader decides before the programs are loaded. */
 struct settings {
 	/* Thread group whose records carry FLAG_OWN. */

@@ -32,8 +32,11 @@ struct slot {
 	u32 written;
 	u64 names[MAX_NAMES];
 	struct watch_key key;
-	/* The fixed part of a record is written to the end of `room`, so that it leaves in one piece with its data. */
-	char room[512];
+	/* The fixed part of a record is written to the end of this, so that it leaves in one piece with its data. */
+	union {
+		char room[512];
+		union any_record biggest;
+	};
 	char data[DATA_MASK + 1 + ARGUMENTS_LIMIT + 1];
 };
 
