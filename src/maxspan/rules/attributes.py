@@ -26,8 +26,8 @@ def threats(table: Table) -> tuple[Threat, ...]:
         if tactic is not None:
             tactic.check_keys(keys.TACTIC, where="threat.tactic")
         tactic_id = tactic.required_text("id") if tactic is not None else ""
-        if tactic is not None and known and tactic_id and not attack.is_tactic(tactic_id):
-            _unknown_id(tactic, tactic_id, "tactic")
+        if tactic is not None and known and tactic_id:
+            _check_id(tactic, tactic_id, "tactic")
         out.append(
             Threat(
                 tactic_id=tactic_id,
@@ -45,19 +45,26 @@ def _techniques(table: Table, key: str, known: bool) -> tuple[Technique, ...]:
     for item in table.tables(key):
         item.check_keys(keys.TECHNIQUE if key == "technique" else keys.TACTIC, where=f"threat.{key}")
         id_ = item.required_text("id")
-        if known and id_ and not attack.is_technique(id_):
-            _unknown_id(item, id_, key)
+        if known and id_:
+            _check_id(item, id_, key)
         name = item.text("name") or attack.name_of(id_)
         below = _techniques(item, "subtechnique", known) if key == "technique" else ()
         out.append(Technique(id_, name, item.text("reference"), below))
     return tuple(out)
 
 
-def _unknown_id(table: Table, id_: str, kind: str) -> None:
+def _check_id(table: Table, id_: str, kind: str) -> None:
+    """Warn of an id that ATT&CK does not have (any more)."""
+    at = (*table.at, "id")
+    if attack.is_tactic(id_) if kind == "tactic" else attack.is_technique(id_):
+        status = attack.entries()[id_].status
+        if status != "active":
+            message = f"ATT&CK has {status} the {kind} {id_} ({attack.name_of(id_)})"
+            table.complain(Complaint("outdated-attack-id", message, "warning", at, True))
+        return
     near = attack.nearest(id_, name=table.text("name"), tactic=kind == "tactic")
     hint = f"did you mean {near} ({attack.name_of(near)})?" if near else f"the list is that of ATT&CK v{attack.VERSION}"
-    message = f"ATT&CK has no {kind} {id_[:64]!r}"
-    table.complain(Complaint("unknown-attack-id", message, "warning", (*table.at, "id"), True, hint))
+    table.complain(Complaint("unknown-attack-id", f"ATT&CK has no {kind} {id_[:64]!r}", "warning", at, True, hint))
 
 
 def severity(table: Table) -> Severity:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
-from maxspan.errors import QueryError
+from maxspan.errors import QueryError, Span
 from maxspan.languages import plan
 from maxspan.languages.eql import parse
 from maxspan.rules.complaints import Complaint
 from maxspan.rules.filters import UnsupportedFilter, narrow
 from maxspan.rules.model import Rule, duration_ns
 from maxspan.rules.positions import KeyPath
+from maxspan.schema.field_names import meant_by
 
+_MAXSPAN: Final = re.compile(r"maxspan\s*=\s*\w+")
 NOT_YET: Final = "not runnable yet: "
 _WHAT: Final = {
     "esql": "it is an ES|QL query",
@@ -40,14 +43,18 @@ def compile_rule(rule: Rule, complain: Callable[[Complaint], None], *, query_at:
     try:
         query = parse(rule.query, dialect="endpoint" if rule.format == "endpoint" else "elasticsearch")
     except QueryError as error:
-        complain(Complaint(error.code, error.message, at=query_at, hint=error.hint, query_error=error))
+        complain(Complaint(error.code, error.message, at=query_at, hint=error.hint, span=error.span, text=rule.query))
         return replace(rule, not_runnable=f"its query is wrong: {error.message}")
     try:
         narrowed = narrow(query, rule.filters)
     except UnsupportedFilter as error:
+        at = (*query_at[:-1], "filters")
+        complain(Complaint("filter-not-supported", f"the rule cannot run: {error} is not supported", "warning", at))
         return replace(rule, plan=query, not_runnable=f"{NOT_YET}{error}")
-    reasons = list(dict.fromkeys(endpoint_extensions(query)))
+    reasons = list(dict.fromkeys(endpoint_extensions(query))) if rule.format == "endpoint" else []
     _check_span(rule, query, complain, query_at)
+    _check_fields(rule, query, complain, query_at)
+    _tell_unapplied(rule, complain, query_at[:-1])
     return replace(rule, plan=narrowed, not_runnable=NOT_YET + "; ".join(reasons) if reasons else "")
 
 
@@ -63,7 +70,61 @@ def _check_span(rule: Rule, query: plan.Query, complain: Callable[[Complaint], N
         f"from {rule.from_}, every {rule.interval}): a scheduled rule misses sequences that cross two runs"
     )
     hint = f"from = now-{_shown(query.maxspan_ns + interval)} would do; a scan of files is not affected"
-    complain(Complaint("maxspan-longer-than-lookback", message, "warning", query_at, hint=hint))
+    found = _MAXSPAN.search(rule.query)
+    span = Span(*found.span()) if found else None
+    complain(
+        Complaint("maxspan-longer-than-lookback", message, "warning", query_at, hint=hint, span=span, text=rule.query)
+    )
+
+
+def _tell_unapplied(rule: Rule, complain: Callable[[Complaint], None], at: KeyPath) -> None:
+    """Warn of what Elastic Security would apply and maxspan does not, all of which makes more alerts, not fewer."""
+    for number, item in enumerate(rule.exceptions_list):
+        name = str(item.get("list_id", ""))[:64]
+        message = f"the exceptions of the list {name!r} are not in the file and are not applied"
+        hint = "the rule may alert here where Elastic Security keeps silent"
+        complain(Complaint("exceptions-not-applied", message, "warning", (*at, "exceptions_list", number), hint=hint))
+    if rule.alert_suppression:
+        message = "the alert suppression is not applied: every match is an alert"
+        complain(Complaint("suppression-not-applied", message, "warning", (*at, "alert_suppression")))
+    if not rule.index and isinstance(view := _own(rule).get("data_view_id"), str) and view:
+        message = (
+            f"the patterns of the data view {view[:64]!r} are not in the file: the rule looks at every event"
+        )
+        complain(Complaint("data-view-unknown", message, "warning", (*at, "data_view_id"), of_value=True))
+
+
+def _own(rule: Rule) -> Mapping[str, Any]:
+    """Give the table that holds the rule's own keys."""
+    if rule.format == "kibana":
+        return rule.raw
+    inner = rule.raw.get("rule")
+    return inner if isinstance(inner, dict) else {}
+
+
+def _check_fields(rule: Rule, query: plan.Query, complain: Callable[[Complaint], None], query_at: KeyPath) -> None:
+    """Warn of each field that nobody knows and whose name is very close to one that is known."""
+    seen: set[str] = set()
+    for field in all_fields(query):
+        if field.of or field.name in seen:
+            continue
+        seen.add(field.name)
+        meant = meant_by(field.name)
+        if meant:
+            message = f"the field `{field.name[:128]}` is not known; where events lack it, the condition is never true"
+            hint = f"did you mean `{meant}`?"
+            complain(
+                Complaint("unknown-field", message, "warning", query_at, hint=hint, span=field.span, text=rule.query)
+            )
+
+
+def all_fields(query: plan.Query) -> Iterator[plan.Field]:
+    """Give every occurrence of a field in conditions and join keys."""
+    if not isinstance(query, plan.EventQuery):
+        yield from query.by
+    for stage in plan.all_stages(query):
+        yield from stage.by
+        yield from plan.fields(stage.where)
 
 
 def _shown(nanoseconds: int) -> str:

@@ -7,11 +7,11 @@ The readers of the formats say *what* and at which key (a `Complaint`); the file
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Protocol
 
-from maxspan.errors import Problem, QueryError, Severity, line_and_column
+from maxspan.errors import Problem, Severity, Span, line_and_column
 from maxspan.rules.positions import KeyPath, Place, in_string, places
 
 
@@ -19,7 +19,7 @@ from maxspan.rules.positions import KeyPath, Place, in_string, places
 class Complaint:
     """Something wrong at the key `at` of a file; with `of_value` the value is underlined, not the key.
 
-    `query_error` holds the error of a query text; `at` is then the key of that text.
+    With a `span`, `at` is the key of a query, `text` that query, and the span the piece of it to underline.
     """
 
     code: str
@@ -28,7 +28,8 @@ class Complaint:
     at: KeyPath = ()
     of_value: bool = False
     hint: str = ""
-    query_error: QueryError | None = None
+    span: Span | None = None
+    text: str = ""
 
 
 class Locator(Protocol):
@@ -76,10 +77,9 @@ class TomlText:
             place = self._places.get(at)
         if place is None:
             return 0, 0
-        if complaint.query_error is not None and at == complaint.at:
-            span = complaint.query_error.span
-            start = in_string(self.text, place.value, span.start)
-            return start, max(start + 1, in_string(self.text, place.value, span.end))
+        if complaint.span is not None and at == complaint.at:
+            start = in_string(self.text, place.value, complaint.span.start)
+            return start, max(start + 1, in_string(self.text, place.value, complaint.span.end))
         if complaint.of_value and at == complaint.at:
             return place.value, place.value_end
         return place.key, place.key_end
@@ -95,20 +95,15 @@ class JsonText:
     def problem(self, complaint: Complaint) -> Problem:
         message = complaint.message
         if complaint.at:
-            message += f" (at {'.'.join(str(part) for part in complaint.at)})"
-        if complaint.query_error is None:
-            shown = Problem(complaint.code, message)
-        else:
-            shown = complaint.query_error.problem()
-            message = f"{complaint.message} (line {shown.line}, column {shown.column} of the query)"
-        return Problem(
-            code=complaint.code,
-            message=message,
-            severity=complaint.severity,
-            path=self.path,
-            line=self.line,
-            column=shown.column,
-            excerpt=shown.excerpt,
-            width=shown.width,
-            hint=complaint.hint,
+            message += f" (at {'.'.join(map(str, complaint.at))})"
+        problem = Problem(complaint.code, message, complaint.severity, self.path, self.line, hint=complaint.hint)
+        if complaint.span is None:
+            return problem
+        line, column = line_and_column(complaint.text, complaint.span.start)
+        return replace(
+            problem,
+            message=f"{complaint.message} (line {line}, column {column} of the query)",
+            column=column,
+            excerpt=complaint.text.split("\n")[line - 1],
+            width=max(1, complaint.span.end - complaint.span.start),
         )

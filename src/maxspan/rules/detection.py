@@ -25,6 +25,9 @@ def elastic_rule(document: Table) -> Rule | None:
     metadata = document.table("metadata")
     if metadata is not None:
         metadata.check_keys(keys.METADATA, where="metadata")
+        if metadata.text("maturity").strip().lower() == "deprecated":
+            message = "the rule is deprecated; it runs all the same"
+            metadata.complain(Complaint("deprecated-rule", message, "warning", (*metadata.at, "maturity"), True))
     rule = document.table("rule")
     return None if rule is None else _rule(rule, "elastic", document.values)
 

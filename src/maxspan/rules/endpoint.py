@@ -28,7 +28,6 @@ def endpoint_rule(document: Table) -> Rule | None:
         return None
     table.check_keys(keys.ENDPOINT, where="rule")
     id_, name = table.required_text("id"), table.required_text("name")
-    table.required_text("query")
     if not (id_ and name):
         return None
     version = table.values.get("version")

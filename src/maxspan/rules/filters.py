@@ -75,6 +75,8 @@ def _of_query(query: object, depth: int) -> plan.Condition:
         case "term" | "match_phrase":
             return _of_term(name, value, "value" if kind == "term" else "query")
         case "terms" if isinstance(value, list):
+            if not value:
+                return plan.FALSE
             return plan.In(plan.Field(name), tuple(plan.Literal(_constant(kind, item)) for item in value))
         case "wildcard":
             return _of_wildcard(name, value)

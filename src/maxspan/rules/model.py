@@ -93,7 +93,7 @@ class RiskScoreMapping:
 
     field: str
     value: str = ""
-    risk_score: float | None = None
+    risk_score: int | float | None = None
     operator: str = "equals"
 
 
@@ -103,7 +103,8 @@ class Rule:
 
     `not_runnable` is empty for a rule that can run; else it says why not, in one line. `plan` is None where the query
     is of a language that is not compiled, or has errors. `severity` and `risk_score` are always possible values
-    (a file that says otherwise is warned about). `raw` is the whole table of the file, unchanged. Durations stay as
+    (a file that says otherwise is warned about). `line` is where the rule begins in a file of many (an
+    export), else 0. `raw` is the whole table of the file (dates of TOML as text). Durations stay as
     written (`from_` is `now-9m`, `interval` is `5m`). Settings that the file leaves out hold Kibana's defaults.
     """
 
@@ -115,7 +116,7 @@ class Rule:
     plan: Query | None = None
     not_runnable: str = ""
     severity: Severity = "low"
-    risk_score: float = 21
+    risk_score: int | float = 21
     description: str = ""
     note: str = ""
     setup: str = ""
@@ -149,8 +150,7 @@ class Rule:
     investigation_fields: tuple[str, ...] = ()
     format: Format = "elastic"
     path: str = ""
-    query_line: int = 0
-    query_column: int = 0
+    line: int = 0
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
@@ -183,11 +183,15 @@ class Rule:
 
 @dataclass(frozen=True, eq=False)
 class Ruleset:
-    """Rules in the order that they were read, and everything that is wrong with them or their files."""
+    """Rules in the order that they were read, and everything that is wrong with them or their files.
+
+    `notes` are remarks on the loading itself that change nothing in the rules, such as a cache that cannot be written.
+    """
 
     rules: tuple[Rule, ...] = ()
     problems: tuple[Problem, ...] = ()
     files: int = 0
+    notes: tuple[str, ...] = ()
 
     def __iter__(self) -> Iterator[Rule]:
         return iter(self.rules)

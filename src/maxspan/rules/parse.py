@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import date, time
 from typing import Any, Final
 
 import msgspec
@@ -20,10 +21,16 @@ from maxspan.rules.positions import KeyPath
 from maxspan.rules.table import Table
 
 _AT: Final = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
+#: How JSON begins and TOML never does.
+_JSON: Final = re.compile(r"\s*(?:\{|\[\s*[\[{\]])")
+#: A date or time that is no text, or looks like one.
+_DATE: Final = re.compile(r"[=\[,]\s*(?:\d{4}-\d\d-\d\d|\d\d:\d\d:)")
 _BYTE: Final = re.compile(r" \(byte (\d+)\)$")
 _RAW_LIST: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _RAW_OBJECT: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _decode_json: Final = msgspec.json.Decoder().decode
+#: A TOML file holds one rule, and Python's parser is slow.
+_MAX_TOML_CHARACTERS: Final = 4 * 1024 * 1024
 #: Enough to see what is wrong with a file of other things.
 _KEPT_PROBLEMS: Final = 50
 
@@ -47,7 +54,7 @@ def parse(data: bytes, path: str, *, named: bool = True) -> Contents:
     """Read a rule file by its content; `named` files must hold a rule, others are only warned about."""
     out = Contents()
     try:
-        text = data.decode("utf-8-sig").replace("\r\n", "\n")
+        text = plain_text(data)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         message = "the file is not UTF-8 text" + (" but binary" if b"\0" in data[:4096] else "")
@@ -71,18 +78,29 @@ def parse(data: bytes, path: str, *, named: bool = True) -> Contents:
     return out
 
 
+def plain_text(data: bytes) -> str:
+    """Decode a file, with plain newlines and no mark at its begin. Raises UnicodeDecodeError."""
+    return data.decode("utf-8-sig").replace("\r\n", "\n")
+
+
 def _is_json(path: str, text: str) -> bool:
     if path.lower().endswith(".toml"):
         return False
-    return path.lower().endswith((".json", ".ndjson", ".jsonl")) or text.lstrip()[:1] == "{"
+    return path.lower().endswith((".json", ".ndjson", ".jsonl")) or _JSON.match(text) is not None
 
 
 # --- TOML ------------------------------------------------------------------------------------------------------------
 
 
 def _parse_toml(text: str, path: str, out: Contents) -> None:
+    if len(text) > _MAX_TOML_CHARACTERS:
+        message = f"the file is larger than {_MAX_TOML_CHARACTERS // 1024 // 1024} MiB, too large for one rule in TOML"
+        out.problems.append(Problem("rule-file-too-large", message, path=path))
+        return
     try:
         document = tomllib.loads(text)
+        if _DATE.search(text):
+            document = {key: _without_dates(value) for key, value in document.items()}
     except RecursionError:
         out.problems.append(Problem("rule-file-syntax", "tables or lists are nested too deep", path=path))
         return
@@ -93,6 +111,19 @@ def _parse_toml(text: str, path: str, out: Contents) -> None:
         return
     read = endpoint_rule if looks_like_endpoint(document) else elastic_rule
     _add(read, document, TomlText(path, text), ("rule", "query"), out)
+
+
+def _without_dates(value: Any) -> Any:
+    """Write dates and times of TOML as text, as JSON would have them."""
+    match value:
+        case dict():
+            return {key: _without_dates(item) for key, item in value.items()}
+        case list():
+            return [_without_dates(item) for item in value]
+        case date() | time():  # a datetime is a date
+            return value.isoformat()
+        case _:
+            return value
 
 
 def _toml_problem(error: ValueError, text: str, path: str) -> Problem:
@@ -123,7 +154,8 @@ def _add(
         wrong = next((complaint for complaint in complaints if complaint.severity == "error"), None)
         if wrong is not None and rule.runnable:
             rule = replace(rule, not_runnable=f"its file is wrong: {wrong.message}")
-        out.rules.append(replace(rule, path=locator.path))
+        line = locator.line if isinstance(locator, JsonText) else 0
+        out.rules.append(replace(rule, path=locator.path, line=line))
     id_, name = (rule.id, rule.name) if rule is not None else ("", "")
     found = [replace(locator.problem(item), rule_id=id_, rule_name=name) for item in complaints[:_KEPT_PROBLEMS]]
     if len(complaints) > _KEPT_PROBLEMS:
