@@ -18,12 +18,12 @@ from maxspan.rules.files import PathLike
 from maxspan.rules.model import Rule, Ruleset
 from maxspan.rules.parse import plain_text
 
-_SHIPPED: Final = Path(__file__).resolve().parent.parent / "shipped_rules"
+_SHIPPED: Final = Path(__file__).resolve().parent.parent / "shipped_rules"  # a link to rules/ in a checkout
 
 
 def shipped_rules_path() -> Path:
     """Give the folder of the rules that come with the package."""
-    return _SHIPPED
+    return _SHIPPED.resolve()
 
 
 def load_rules(paths: PathLike | Iterable[PathLike] | None = None) -> Ruleset:
