@@ -124,6 +124,12 @@ def test_a_wrong_query_is_underlined(events: Path, query: str, code: str) -> Non
     assert "^" in done.stderr or not query
 
 
+def test_a_misspelt_field_is_asked_about(events: Path) -> None:
+    done = maxspan("query", "process where process.comand_line == null", events)
+    assert done.returncode == 0
+    assert "warning[unknown-field]" in done.stderr and "did you mean `process.command_line`?" in done.stderr
+
+
 def test_wrong_usage(events: Path, tmp_path: Path) -> None:
     assert maxspan("query", "any where true").returncode == 2
     assert maxspan("query", "any where true", events, "--head").returncode == 2

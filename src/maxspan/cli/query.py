@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from maxspan.engine.match import RuleMatch
     from maxspan.engine.report import Report
     from maxspan.engine.run import Scan
+    from maxspan.errors import Problem
     from maxspan.languages.plan import Query
     from maxspan.sinks.output import Output
 
@@ -65,6 +66,7 @@ def command(
         except QueryError as error:
             complain([error.problem()])
             raise SystemExit(BAD_USAGE) from None
+        complain(_misspelt(plan, text))
         rule = Rule(
             id="query",
             name="query",
@@ -85,6 +87,23 @@ def command(
 
 def _names(fields: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for part in fields.split(",") if (name := part.strip())))
+
+
+def _misspelt(plan: Query, text: str) -> list[Problem]:
+    """Warn of fields that nobody knows and whose names are very close to known ones: they would only match nothing."""
+    from dataclasses import replace
+
+    from maxspan.errors import QueryError
+    from maxspan.rules.compile import all_fields
+    from maxspan.schema.field_names import meant_by
+
+    warnings: dict[str, Problem] = {}
+    for field in all_fields(plan):
+        if field.name not in warnings and not field.of and (meant := meant_by(field.name)):
+            message = f"the field `{field.name[:128]}` is not known; where events lack it, the condition is never true"
+            error = QueryError("unknown-field", message, span=field.span, text=text, hint=f"did you mean `{meant}`?")
+            warnings[field.name] = replace(error.problem(), severity="warning")
+    return list(warnings.values())
 
 
 def _sized(plan: Query, size: int | None, head: bool) -> Query:

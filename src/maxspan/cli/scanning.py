@@ -22,7 +22,7 @@ from maxspan.errors import Problem, SinkError, UsageError
 from maxspan.sinks.output import ClosedPipe, Output, text_file
 from maxspan.sinks.progress import Progress
 from maxspan.sinks.style import BOLD, console_for
-from maxspan.sinks.summary import counted, summary, trouble
+from maxspan.sinks.summary import summary, trouble
 
 BAD_USAGE: Final = 2
 LOST: Final = 3
@@ -160,7 +160,7 @@ def complain(problems: Iterable[Problem]) -> None:
     for problem in listed[:_SHOWN_PROBLEMS]:
         click.echo("\n".join(map(printable, problem.render().split("\n"))), err=True)
     if len(listed) > _SHOWN_PROBLEMS:
-        click.echo(f"and {counted(len(listed) - _SHOWN_PROBLEMS, 'more error')}", err=True)
+        click.echo(f"and {len(listed) - _SHOWN_PROBLEMS:,} more of these", err=True)
 
 
 @contextmanager
