@@ -56,7 +56,7 @@ def test_the_table_says_which_rules_fire_and_what_is_nearest(rules: Path) -> Non
     never = next(line for line in result.stdout.splitlines() if line.startswith("Rule never"))
     assert "impossible" in never
     assert "2 of 3 rules can fire; 1 cannot; 0 not proved" in result.stderr
-    assert "1 other rules cannot run here" in result.stderr
+    assert "rules that cannot run here and were not tried: 1" in result.stderr
 
 
 def test_documents(rules: Path) -> None:
@@ -113,3 +113,9 @@ def test_a_name_cannot_write_to_the_terminal(tmp_path: Path) -> None:
 def test_a_file_where_the_folder_should_be(rules: Path, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("")
     assert run(rules, "--emit", tmp_path / "taken").exit_code == 2
+    into = tmp_path / "into"
+    into.mkdir()
+    (into / "id-good").write_text("")
+    result = run(rules, "--emit", into)
+    assert result.exit_code == 4
+    assert "cannot write" in result.stderr

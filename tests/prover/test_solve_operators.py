@@ -80,6 +80,8 @@ CONDITIONS = [
     'endsWith(substring(a, 0, length(a) - 1), b) and b : "q*"',
     'concat(a, "-", b) == "left-right"',
     'concat(a, ":x") == "y:x"',
+    'concat(a, b) == "hello" and length(a) == 2',
+    'concat(a, "/", b) == "x/y/z" and b == "z"',
     'concat(n, "!") == "5!"',
     "number(a) == 255",
     'number(a, 16) == 255 and a != "0xff"',

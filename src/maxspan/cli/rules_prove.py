@@ -6,9 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
+
+#: exit status as in `maxspan scan`: results that could not be written, Ctrl-C, the reader of a pipe went away
+NOT_WRITTEN: Final = 4
+INTERRUPTED: Final = 130
+PIPE_CLOSED: Final = 141
 
 if TYPE_CHECKING:
     from maxspan.prover.proof import Proof
@@ -51,8 +56,10 @@ def command(
 
     Without a PATH the rules that come with maxspan are proved. Rules that cannot run are counted, not tried.
 
-    Exit status: 0 = ran, 1 = unproved rules with --fail-on-unproved, 2 = bad usage or rules with errors.
+    Exit status: 0 = ran, 1 = unproved rules with --fail-on-unproved, 2 = bad usage or rules with errors, 4 = results
+    that could not be written.
     """
+    from maxspan.alerts.printable import printable
     from maxspan.errors import SinkError
     from maxspan.prover.emit import emit
     from maxspan.prover.prove import prove
@@ -63,13 +70,19 @@ def command(
     _complain(ruleset)
     chosen = _chosen(ruleset, wanted)
     proofs: list[Proof] = []
+    failures: list[SinkError | KeyboardInterrupt] = []
 
     def run() -> Iterator[Proof]:
+        """Prove one rule after the other; what ends that early is kept, so that what is known is still written."""
         with _progress(chosen) as rules:
             for rule in rules:
-                proof = prove(rule, limit_seconds=limit_seconds)
-                if into is not None:
-                    emit(proof, into)
+                try:
+                    proof = prove(rule, limit_seconds=limit_seconds)
+                    if into is not None:
+                        emit(proof, into)
+                except (SinkError, KeyboardInterrupt) as error:
+                    failures.append(error)
+                    return
                 proofs.append(proof)
                 yield proof
 
@@ -77,9 +90,14 @@ def command(
         with Output() as output:
             _write(run(), form, output)
     except ClosedPipe:
-        return
-    except SinkError as error:
-        raise click.ClickException(str(error)) from None
+        raise SystemExit(PIPE_CLOSED) from None
+    except (SinkError, KeyboardInterrupt) as error:
+        failures.append(error)
+    if failures:
+        told = str(failures[0]) if isinstance(failures[0], SinkError) else "interrupted"
+        click.echo(f"error: {printable(told)}", err=True)
+        click.echo(f"stopped after {len(proofs):,} of {len(chosen):,} rules", err=True)
+        raise SystemExit(NOT_WRITTEN if isinstance(failures[0], SinkError) else INTERRUPTED)
     _summary(proofs, ruleset, into)
     if ruleset.errors:
         raise SystemExit(2)
@@ -117,7 +135,7 @@ def _progress(rules: list[Rule]) -> AbstractContextManager[Iterable[Rule]]:
 
 def _write(proofs: Iterable[Proof], form: str, output: Output) -> None:
     if form == "table":
-        _table(proofs)
+        _table(proofs, output)
         return
     import msgspec
 
@@ -133,16 +151,15 @@ def _write(proofs: Iterable[Proof], form: str, output: Output) -> None:
     output.write(msgspec.json.format(encode(documents), indent=2) + b"\n")
 
 
-def _table(proofs: Iterable[Proof]) -> None:
-    import sys
-
+def _table(proofs: Iterable[Proof], output: Output) -> None:
     from rich.text import Text
 
     from maxspan.prover.report import near_miss_line, outcome_line, remarks
+    from maxspan.sinks.output import text_file
     from maxspan.sinks.style import BOLD, DIM, console_for, shown
     from maxspan.sinks.table import Columns
 
-    console = console_for(sys.stdout)
+    console = console_for(text_file(output))
     columns = Columns(console, ("rule", "fires", "near misses", "nearest that does not"), fold=console.is_terminal)
     for proof in proofs:
         nearest = proof.nearest
@@ -175,6 +192,6 @@ def _summary(proofs: Sequence[Proof], ruleset: Ruleset, into: Path | None) -> No
     ]
     click.echo("; ".join(said), err=True)
     if ruleset.not_runnable:
-        click.echo(f"{len(ruleset.not_runnable):,} other rules cannot run here and were not tried", err=True)
+        click.echo(f"rules that cannot run here and were not tried: {len(ruleset.not_runnable):,}", err=True)
     if into is not None:
         click.echo(f"events written to {into}", err=True)

@@ -204,13 +204,13 @@ class Inversion:
             yield from self._split(args, value)
 
     def _split(self, args: Sequence[plan.Expression], value: str) -> Iterator[Proposal]:
-        """Give the first field one character after the other and the last field the rest."""
+        """Give the first field a piece of the value and the last field the rest, cut at every place in turn."""
         texts = [arg.value for arg in args if isinstance(arg, plan.Literal) and isinstance(arg.value, str)]
         names = [arg.name for arg in args if isinstance(arg, plan.Field)]
         between = texts[0] if texts else ""
-        head, found, tail = value.partition(between) if between else (value[:1], "", value[1:])
-        if found or not between:
-            yield {**dict.fromkeys(names, ""), names[0]: head, names[-1]: tail}
+        for at in range(min(len(value), _PADS) + 1):
+            if value.startswith(between, at):
+                yield {**dict.fromkeys(names, ""), names[0]: value[:at], names[-1]: value[at + len(between) :]}
 
     def _shown(self, node: plan.Expression, known: Values) -> str:
         value = self.evaluate(node, known)
