@@ -88,9 +88,7 @@ def _tell_unapplied(rule: Rule, complain: Callable[[Complaint], None], at: KeyPa
         message = "the alert suppression is not applied: every match is an alert"
         complain(Complaint("suppression-not-applied", message, "warning", (*at, "alert_suppression")))
     if not rule.index and isinstance(view := _own(rule).get("data_view_id"), str) and view:
-        message = (
-            f"the patterns of the data view {view[:64]!r} are not in the file: the rule looks at every event"
-        )
+        message = f"the patterns of the data view {view[:64]!r} are not in the file: the rule looks at every event"
         complain(Complaint("data-view-unknown", message, "warning", (*at, "data_view_id"), of_value=True))
 
 
