@@ -90,6 +90,16 @@ def test_emitted_events(rules: Path, tmp_path: Path) -> None:
     assert (out / "id-never" / "index.json").exists()
 
 
+def test_variants(rules: Path, tmp_path: Path) -> None:
+    write(rules, "lists", 'process where process.name in ("nc", "ncat") and not user.id in ("0", "1", "2")')
+    result = run(rules, "--rule", "id-lists", "--variants", "--emit", tmp_path, "--format", "ndjson")
+    assert json.loads(result.stdout)["variants"] == 5
+    index = json.loads((tmp_path / "id-lists" / "index.json").read_text())
+    assert [one["fires"] for one in index["variants"]].count(True) == 2
+    assert all((tmp_path / "id-lists" / one["file"]).exists() for one in index["variants"])
+    assert "5 variants" in result.stderr
+
+
 def test_exit_status(rules: Path, tmp_path: Path) -> None:
     assert run(rules, "--fail-on-unproved").exit_code == 1
     assert run(rules, "--rule", "id-good", "--fail-on-unproved").exit_code == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from maxspan.prover.judge import matches
 from maxspan.prover.proof import Proof
 from maxspan.prover.prove import prove
-from maxspan.prover.variants import variants
+from maxspan.prover.variants import variants, with_variants
 from tests.prover.rules_of_our_own import rule
 
 QUERY = """
@@ -50,3 +50,16 @@ def test_sequences_and_limits() -> None:
 def test_a_rule_that_does_not_fire_has_none() -> None:
     assert list(variants(prove(rule('any where a == "x" and not a == "x"')))) == []
     assert list(variants(Proof(rule("any where true"), "not proved"))) == []
+
+
+def test_alternatives_that_can_never_fire_are_noted() -> None:
+    query = 'process where data_stream.dataset in ("endpoint.events.process", "windows.sysmon") and a in ("x", "y")'
+    proof = with_variants(prove(rule(query, index=("logs-endpoint.events.process-*", "logs-windows.forwarded*"))))
+    assert proof.status == "fires"
+    (note,) = proof.notes
+    assert "windows.sysmon" in note and "index patterns" in note
+    assert {variant.text for variant in proof.variants if variant.fires} == {
+        'data_stream.dataset in ("endpoint.events.process")',
+        'a in ("x")',
+        'a in ("y")',
+    }

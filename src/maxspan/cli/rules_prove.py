@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     "into",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
-    help="Write DIR/<rule id>/fires.ndjson, near-miss-N.ndjson and index.json.",
+    help="Write DIR/<rule id>/fires.ndjson, near-miss-N.ndjson, variant-N.ndjson and index.json.",
+)
+@click.option(
+    "--variants", is_flag=True, help="Also try each value, pattern and side of an `or` of every rule (slower)."
 )
 @click.option(
     "--limit-seconds",
@@ -49,6 +52,7 @@ def command(
     wanted: tuple[str, ...],
     form: str,
     into: Path | None,
+    variants: bool,
     limit_seconds: float,
     fail_on_unproved: bool,
 ) -> None:
@@ -63,6 +67,7 @@ def command(
     from maxspan.errors import SinkError
     from maxspan.prover.emit import emit
     from maxspan.prover.prove import prove
+    from maxspan.prover.variants import with_variants
     from maxspan.rules.load import load_rules
     from maxspan.sinks.output import ClosedPipe, Output
 
@@ -78,6 +83,8 @@ def command(
             for rule in rules:
                 try:
                     proof = prove(rule, limit_seconds=limit_seconds)
+                    if variants:
+                        proof = with_variants(proof, limit_seconds=limit_seconds)
                     if into is not None:
                         emit(proof, into)
                 except (SinkError, KeyboardInterrupt) as error:
@@ -181,11 +188,13 @@ def _summary(proofs: Sequence[Proof], ruleset: Ruleset, into: Path | None) -> No
     misses = sum(len(proof.near_misses) for proof in proofs)
     wrong = sum(len(proof.wrong) + len(proof.unbroken) for proof in proofs)
     effectless = sum(len(proof.implied) for proof in proofs)
+    cases = sum(len(proof.variants) for proof in proofs)
     said = [
         f"{count['fires']:,} of {len(proofs):,} rules can fire",
         f"{count['impossible']:,} cannot",
         f"{count['not proved']:,} not proved",
         f"{misses:,} near misses",
+        *([f"{cases:,} variants"] if cases else []),
         f"{wrong:,} wrong or not found",
         f"{effectless:,} conditions without effect",
         f"{sum(proof.seconds for proof in proofs):.1f} s",

@@ -47,6 +47,16 @@ class NearMiss:
 
 
 @dataclass(frozen=True, slots=True)
+class Variant:
+    """Events that fire (`fires`) or must not, because of one alternative of the query; `text` is that alternative."""
+
+    fires: bool
+    stage: int
+    text: str
+    events: tuple[Draft, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Proof:
     """The outcome for one rule.
 
@@ -55,7 +65,7 @@ class Proof:
 
     `near_misses` do not fire, by the reference. `wrong` are those that ought not to and do. `implied` are conditions
     that cannot fail while all others hold, so that they are of no effect; `unbroken` those for which no near miss was
-    found. `notes` are for the author of the rule.
+    found. `variants` are there when they were asked for. `notes` are for the author of the rule.
     """
 
     rule: Rule
@@ -67,6 +77,7 @@ class Proof:
     wrong: tuple[NearMiss, ...] = ()
     implied: tuple[str, ...] = ()
     unbroken: tuple[str, ...] = ()
+    variants: tuple[Variant, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
 

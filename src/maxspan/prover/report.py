@@ -22,6 +22,7 @@ def document(proof: Proof) -> dict[str, Any]:
         "events": len(proof.events),
         "nearest": near_miss_document(nearest) if nearest is not None else None,
         "near_misses": len(proof.near_misses),
+        "variants": len(proof.variants),
         "wrong": [near_miss_document(miss) for miss in proof.wrong],
         "without_effect": list(proof.implied),
         "unbroken": list(proof.unbroken),

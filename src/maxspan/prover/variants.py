@@ -7,29 +7,19 @@ because of it, and, where it stands in an exclusion, those that do not fire beca
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
 from maxspan.languages import plan
-from maxspan.prover.events import Draft
 from maxspan.prover.goals import Goal
+from maxspan.prover.judge import matches
 from maxspan.prover.near_misses import apply_values
-from maxspan.prover.proof import Proof
+from maxspan.prover.proof import Proof, Variant
 from maxspan.prover.scene import Scene, shown_bare
 from maxspan.prover.solve import Budget, Solved, Solver
 
 #: how many cases one rule gives at most
 LIMIT: Final = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Variant:
-    """Events that fire (`fires`) or must not, because of one alternative; `text` is that alternative."""
-
-    fires: bool
-    stage: int
-    text: str
-    events: tuple[Draft, ...]
 
 
 def variants(proof: Proof, *, limit: int = LIMIT, limit_seconds: float = 10.0) -> Iterator[Variant]:
@@ -57,6 +47,27 @@ def variants(proof: Proof, *, limit: int = LIMIT, limit_seconds: float = 10.0) -
                     count += 1
                     events = apply_values(scene, proof.events, part.stage, outcome.values, every_copy=fires)
                     yield Variant(fires, part.stage, shown_bare(way), events)
+
+
+def with_variants(proof: Proof, *, limit_seconds: float = 10.0) -> Proof:
+    """Give the proof with a case for each alternative, each judged by the reference.
+
+    Alternatives that do not do what the query says of them become notes of the proof: mostly they ask for events that
+    the rule's index patterns leave out.
+    """
+    right: list[Variant] = []
+    notes: list[str] = []
+    for variant in variants(proof, limit_seconds=limit_seconds):
+        if bool(matches([proof.rule], proof.lines(variant.events))) is variant.fires:
+            right.append(variant)
+        elif variant.fires:
+            elsewhere = replace(proof.rule, index=())
+            patterns = bool(matches([elsewhere], proof.lines(variant.events)))
+            why = "the rule's index patterns leave such events out" if patterns else "another stage takes its event"
+            notes.append(f"never fires because of {variant.text}: {why}")
+        else:
+            notes.append(f"fires although one event has {variant.text}: another event takes its place")
+    return replace(proof, variants=tuple(right), notes=(*proof.notes, *notes))
 
 
 def alternatives(goal: Goal) -> Iterator[Goal]:
