@@ -86,7 +86,7 @@ def _group(match: RuleMatch, parts: Sequence[_Part], at_ns: int | None) -> list[
         own = {"id": id_, "type": "signal", "index": "", "depth": block[DEPTH], "rule": uuid}
         ancestors += [*part.ancestors, own]
     group_id = alert_id(ancestors, uuid)
-    shell = intersection(blocks)
+    shell = intersection([_without_rule(block) for block in blocks])
     shell.update(_alert_fields(rule, plain, ancestors, _told(match, parts), at_ns))
     if parts[0].event.timestamp_ns is not None:
         shell[ORIGINAL_TIME] = iso_timestamp(parts[0].event.timestamp_ns)
@@ -94,6 +94,11 @@ def _group(match: RuleMatch, parts: Sequence[_Part], at_ns: int | None) -> list[
     for index, (block, id_) in enumerate(zip(blocks, ids, strict=True)):
         block.update({UUID: id_, BUILDING_BLOCK: "default", GROUP_ID: group_id, GROUP_INDEX: index})
     return [*blocks, shell]
+
+
+def _without_rule(block: Alert) -> Alert:
+    """Leave out what all blocks have from the rule, and the shell too: comparing it would only take time."""
+    return {key: value for key, value in block.items() if not key.startswith("kibana.alert.rule.")}
 
 
 def _told(match: RuleMatch, parts: Sequence[_Part]) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from maxspan.alerts.printable import is_plain
+from maxspan.alerts.printable import MOST_MARKS, is_mark, is_plain
 
 _encoder: Final = msgspec.json.Encoder()
 _sorting_encoder: Final = msgspec.json.Encoder(order="sorted")
@@ -41,7 +41,13 @@ def to_safe_json(value: Any) -> bytes:
     text = data.decode()
     if is_plain(text):
         return data
-    return "".join(character if is_plain(character) else _escaped(character) for character in text).encode()
+    out: list[str] = []
+    marks = 0
+    for character in text:
+        marks = marks + 1 if is_mark(character) else 0
+        safe = marks <= MOST_MARKS and is_plain(character)
+        out.append(character if safe else _escaped(character))
+    return "".join(out).encode()
 
 
 def _escaped(character: str) -> str:

@@ -22,7 +22,8 @@ MAX_DEPTH: Final = 64
 def nested(document: Mapping[str, Any]) -> Document:
     """Give `document` with dotted keys written as nested objects; the caller owns the result.
 
-    Where a dotted key cannot be nested because a plain value is in its way, it stays as it is. Lists are kept. What
+    Where a dotted key cannot be nested because a plain value is in its way, it stays as it is. Lists are kept; a field
+    that is written twice (`a.b` and `a: {b: ...}`) has the values of both. What
     comes back is never deeper than `MAX_DEPTH` and a little: a document that is, is opened down to its scalars, and
     names of more than `MAX_DEPTH` parts stay dotted.
     """
@@ -30,15 +31,16 @@ def nested(document: Mapping[str, Any]) -> Document:
 
 
 def _too_deep(document: Mapping[str, Any]) -> bool:
-    pending: list[tuple[Any, int]] = [(document, 0)]
-    while pending:
-        value, depth = pending.pop()
-        if isinstance(value, Mapping | list):
-            if depth >= MAX_DEPTH:
-                return True
-            inner = value.values() if isinstance(value, Mapping) else value
-            pending.extend((item, depth + 1) for item in inner if isinstance(item, Mapping | list))
-    return False
+    level: list[Any] = [document]
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for value in level:
+            inner = value if type(value) is list else value.values()
+            below += [item for item in inner if type(item) is dict or type(item) is list]
+        if not below:
+            return False
+        level = below
+    return True
 
 
 def _nested(document: Mapping[str, Any], depth: int) -> Document:
@@ -66,26 +68,36 @@ def _place(out: Document, path: list[str], key: str, value: Any) -> None:
     for step in path[:-1]:
         below = inner.setdefault(step, {})
         if not isinstance(below, dict):
-            out[key] = value
+            _put(out, key, value)
             return
         inner = below
     _put(inner, path[-1], value)
 
 
 def _put(out: Document, key: str, value: Any) -> None:
-    present = out.get(key)
+    """Set a field; where it is there already both values stay: objects are merged, others become one list."""
+    if key not in out:
+        out[key] = value
+        return
+    present = out[key]
     if isinstance(present, dict) and isinstance(value, dict):
         for inner_key, inner_value in value.items():
             _put(present, inner_key, inner_value)
-    elif isinstance(present, dict):  # `a.b` came before a plain `a`: keep both
+    elif isinstance(present, dict):  # `a.b` came before a plain `a`
         out[key] = value
         for inner_key, inner_value in present.items():
-            out[f"{key}.{inner_key}"] = inner_value
-    elif key in out and isinstance(value, dict):
+            _put(out, f"{key}.{inner_key}", inner_value)
+    elif isinstance(value, dict):
         for inner_key, inner_value in value.items():
-            out[f"{key}.{inner_key}"] = inner_value
+            _put(out, f"{key}.{inner_key}", inner_value)
+    elif present is None or value is None:
+        out[key] = value if present is None else present
     else:
-        out[key] = value
+        out[key] = [*_listed(present), *_listed(value)]
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
 
 
 def first(fields: Fields, *names: str) -> str:

@@ -14,9 +14,16 @@ _BLANK: Final = re.compile(
     "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 _MARK: Final = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
-#: More than three combining marks in a row paint over the lines around them.
-_STACKED_MARKS: Final = re.compile(f"({_MARK}{{3}}){_MARK}+")
+#: How many combining marks in a row are shown; more of them paint over the lines around.
+MOST_MARKS: Final = 3
+_STACKED_MARKS: Final = re.compile(f"({_MARK}{{{MOST_MARKS}}}){_MARK}+")
 _SHORT: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+_ONE_MARK: Final = re.compile(_MARK)
+
+
+def is_mark(character: str) -> bool:
+    """Say whether a character is drawn over the one before it."""
+    return character > "\u02ff" and _ONE_MARK.match(character) is not None
 
 
 def is_plain(text: str) -> bool:
