@@ -15,9 +15,10 @@ from maxspan.engine.reference.condition import Evaluator
 from maxspan.languages import plan
 from maxspan.languages.eql.values import is_number
 from maxspan.prover.goals import LeafGoal, automaton, is_simple
-from maxspan.prover.inversion import Inversion, addresses_in
+from maxspan.prover.inversion import Inversion
 from maxspan.prover.language import TooLarge, find_word
 from maxspan.prover.samples import Scalar, changes, is_list_field, samples
+from maxspan.prover.targets import addresses_in
 
 _CANDIDATES: Final = 4000
 

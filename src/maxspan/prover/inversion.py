@@ -7,16 +7,16 @@ values that fields have so far; a proposal only says which fields change.
 
 from __future__ import annotations
 
-import ipaddress
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from maxspan.languages import plan
-from maxspan.languages.eql.values import is_number, parse_network
+from maxspan.languages.eql.values import is_number
 from maxspan.prover.language import Automaton, TooLarge, find_word
 from maxspan.prover.regex_language import regex
 from maxspan.prover.samples import Scalar, samples
+from maxspan.prover.targets import addresses_in, digits, filled, left_operands, related, right_operands
 
 Values: TypeAlias = Mapping[str, Sequence[Scalar]]
 Proposal: TypeAlias = dict[str, Scalar]
@@ -38,7 +38,7 @@ class Inversion:
         """Propose values for fields under which the leaf may be as wanted."""
         match leaf:
             case plan.Comparison(op=op, left=left, right=plan.Literal(value=value)):
-                for target in _targets(op if wanted else _OPPOSITE[op], value):
+                for target in related(op if wanted else _OPPOSITE[op], value):
                     yield from self.for_value(left, target, known)
             case plan.Comparison(left=left, right=right):
                 yield from self._both(left, right, known, lambda text: (text,))
@@ -87,7 +87,7 @@ class Inversion:
                     yield from self.for_value(inner, value == "true", known)
             case plan.Call(function="number", args=args) if is_number(value):
                 base = self.evaluate(args[1], known) if len(args) > 1 else None
-                yield from self.for_value(args[0], _digits(value, base), known)  # type: ignore[arg-type]
+                yield from self.for_value(args[0], digits(value, base), known)  # type: ignore[arg-type]
             case plan.Call(function="length", args=(inner,)) if isinstance(value, int) and 0 <= value < 100_000:
                 now = self.evaluate(inner, known)
                 seed = now if isinstance(now, str) and now else "example"
@@ -179,12 +179,12 @@ class Inversion:
             with_right = overlaid(known, proposal)
             now = self.evaluate(right, with_right)
             if is_number(now):
-                for target in _left_of(op, value, now):  # type: ignore[arg-type]
+                for target in left_operands(op, value, now):  # type: ignore[arg-type]
                     for found in self.for_value(left, target, with_right):
                         yield {**proposal, **found}
         now = self.evaluate(left, known)
         if is_number(now):
-            for target in _right_of(op, now, value):  # type: ignore[arg-type]
+            for target in right_operands(op, now, value):  # type: ignore[arg-type]
                 yield from self.for_value(right, target, known)
 
     def _concat(self, args: Sequence[plan.Expression], value: str, known: Values) -> Iterator[Proposal]:
@@ -238,40 +238,6 @@ def overlaid(known: Values, proposal: Proposal) -> Values:
     return {**known, **{name: [value] for name, value in proposal.items()}} if proposal else known
 
 
-def filled(pattern: str, run: str, single: str) -> str:
-    """Give a string that a wildcard pattern matches."""
-    return pattern.replace("*", run).replace("?", single)
-
-
-def addresses_in(block: str) -> Iterator[str]:
-    """Give addresses of a block and just outside of it: some inside first, then its neighbours."""
-    network = parse_network(block)
-    if network is None:
-        return
-    first, last = int(network.network_address), int(network.broadcast_address)
-    kind = ipaddress.IPv4Address if network.version == 4 else ipaddress.IPv6Address
-    top = 2**32 if network.version == 4 else 2**128
-    for number in dict.fromkeys((min(first + 10, last), first, last, (first + last) // 2, first - 1, last + 1)):
-        if 0 <= number < top:
-            yield str(kind(number))
-
-
-def _targets(op: str, value: plan.Constant) -> Iterator[plan.Constant]:
-    """Give values that stand in a relation to a constant."""
-    if isinstance(value, bool):
-        yield from ((value,) if op == "==" else (not value,))
-    elif isinstance(value, str):
-        if op in ("==", "<=", ">="):
-            yield value
-        if op != "==":
-            yield from (value + "x", value[:-1], "", "~")
-    elif value is not None:
-        if op in ("==", "<=", ">="):
-            yield value
-        if op != "==":
-            yield from (value + 1, value - 1, value + 0.5, value - 0.5, value * 2, 0)
-
-
 def _fillings(node: plan.Expression, known: Values) -> Iterator[Proposal]:
     """Give sample values to the fields below a node: first to those that have none, then to all, each time others."""
     names = list(dict.fromkeys(field.name for field in plan.fields(node)))
@@ -285,48 +251,6 @@ def _numbers(node: plan.Expression) -> Iterator[Proposal]:
     names = list(dict.fromkeys(field.name for field in plan.fields(node)))
     for number in (1, 2, 10, 0) if names else ():
         yield dict.fromkeys(names, number)
-
-
-def _left_of(op: str, value: int | float, right: int | float) -> Iterator[int | float]:
-    match op:
-        case "+":
-            yield value - right
-        case "-":
-            yield value + right
-        case "*" if right != 0:
-            quotient = value / right
-            yield int(quotient) if quotient == int(quotient) else quotient
-        case "/":
-            yield value * right
-        case _:
-            yield value
-            yield value + right
-
-
-def _right_of(op: str, left: int | float, value: int | float) -> Iterator[int | float]:
-    match op:
-        case "+":
-            yield value - left
-        case "-":
-            yield left - value
-        case "*" if left != 0:
-            quotient = value / left
-            yield int(quotient) if quotient == int(quotient) else quotient
-        case "/" if value != 0:
-            yield int(left / value)
-        case "%":
-            yield left - value
-            yield left + 1
-        case _:
-            pass
-
-
-def _digits(value: int | float, base: plan.Constant) -> str:
-    if base == 16 and isinstance(value, int):
-        return f"{value:x}"
-    if base == 8 and isinstance(value, int):
-        return f"{value:o}"
-    return f"{value:b}" if base == 2 and isinstance(value, int) else str(value)
 
 
 def _word(pattern: str, insensitive: bool) -> str | None:
