@@ -36,9 +36,9 @@ class Backend(Protocol):
 
     @property
     def missing_fields(self) -> Mapping[str, str]:
-        """Fields of records that this backend cannot give, as "kind.field" (or "kind" for a whole kind) to the reason.
+        """What this backend cannot give here, and why. Known after `start`.
 
-        Empty when everything works. Known after `start`."""
+        Keys are "kind.field", "kind" for a whole kind, or "kind:part" for some of its records."""
 
     def start(self) -> None:
         """Begin to watch. Everything that happens from the return on is counted and, if there is room, handed out.
@@ -48,7 +48,7 @@ class Backend(Protocol):
     def poll(self, timeout_ms: int) -> list[Record]:
         """Hand out what came in, oldest first; wait up to `timeout_ms` when there is nothing (0: do not wait).
 
-        Empty after a time-out. A call hands out a bounded batch: call again at once until it is empty to catch up.
+        Empty when nothing came in time. A call hands out a bounded batch: call again at once, until it is empty.
         Raises SensorError when the source broke down."""
 
     def counters(self) -> Mapping[str, KindCounters]:

@@ -1,7 +1,7 @@
 """Which BPF program goes to which hook.
 
 A system call's program gets a cookie with its attachment, so that one program serves many calls: the operation and the
-places of the arguments that name paths, four bits each (see `on_path` in bpf/files.c).
+places of the arguments that matter, four bits each (see `on_path` and `on_open` in bpf/files.c).
 """
 
 from __future__ import annotations
@@ -22,11 +22,18 @@ OPTIONAL_HOOKS: Final = {"module_load": "this kernel has no loadable modules"}
 NONE: Final = 0xF
 RENAME, UNLINK, RMDIR, LINK, SYMLINK, MKDIR, MKNOD, TRUNCATE = range(1, 9)
 UID, GID, SESSION = 1, 2, 3
+# creat() has no flags: it always empties the file.
+CREATE: Final = 2
 
 
 def paths(operation: int, folder: int, text: int, second_folder: int = NONE, second_text: int = NONE) -> int:
     """Make the cookie of a call on paths: places of arguments, `NONE` for the working directory or no second path."""
     return operation | folder << 4 | text << 8 | second_folder << 12 | second_text << 16
+
+
+def flags(place: int, *, pointer: bool = False) -> int:
+    """Make the cookie of an open: the place of its flags, or of the pointer to them."""
+    return int(pointer) | place << 4
 
 
 class Syscall(NamedTuple):
@@ -42,11 +49,11 @@ SYSCALLS: Final = (
     Syscall("on_accept", "accept"),
     Syscall("on_accept", "accept4"),
     Syscall("on_connect", "connect"),
-    Syscall("on_open", "open", optional=True),
-    Syscall("on_open", "creat", optional=True),
-    Syscall("on_open", "openat"),
-    Syscall("on_open", "openat2", optional=True),
-    Syscall("on_open", "open_by_handle_at", optional=True),
+    Syscall("on_open", "open", flags(1), optional=True),
+    Syscall("on_open", "creat", CREATE, optional=True),
+    Syscall("on_open", "openat", flags(2)),
+    Syscall("on_open", "openat2", flags(2, pointer=True), optional=True),
+    Syscall("on_open", "open_by_handle_at", flags(2), optional=True),
     Syscall("on_path", "rename", paths(RENAME, NONE, 0, NONE, 1), optional=True),
     Syscall("on_path", "renameat", paths(RENAME, 0, 1, 2, 3), optional=True),
     Syscall("on_path", "renameat2", paths(RENAME, 0, 1, 2, 3)),

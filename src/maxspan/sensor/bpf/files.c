@@ -14,6 +14,29 @@
 #define AT_FDCWD -100
 #define AT_REMOVEDIR 0x200
 
+/* Which argument holds what, in the cookie of the attachment: operation, folder and text of the first path, folder and
+ * text of the second; four bits each. */
+#define NO_ARGUMENT 0xf
+#define field_of(cookie, place) ((u32)((cookie) >> ((place) * 4)) & 0xf)
+
+/* Where the flags of an open are, in its cookie: an argument, a struct open_how behind an argument, or as creat has it. */
+enum open_flags {
+	OPEN_FLAGS_ARGUMENT = 0,
+	OPEN_FLAGS_POINTER = 1,
+	OPEN_FLAGS_CREATE = 2,
+};
+
+static always_inline u32 truncates(u64 cookie)
+{
+	u64 flags = O_TRUNC;
+
+	if (field_of(cookie, 0) == OPEN_FLAGS_ARGUMENT)
+		flags = argument(field_of(cookie, 1));
+	else if (field_of(cookie, 0) == OPEN_FLAGS_POINTER)
+		bpf_probe_read_user(&flags, sizeof(flags), (const void *)argument(field_of(cookie, 1)));
+	return flags & O_TRUNC;
+}
+
 /* open, openat, openat2, creat, open_by_handle_at: the result is the descriptor. */
 SEC("tracepoint")
 int on_open(struct trace_event_raw_sys_exit *ctx)
@@ -52,7 +75,7 @@ int on_open(struct trace_event_raw_sys_exit *ctx)
 	record->reserved = 0;
 	if (mode & FMODE_CREATED)
 		record->head.flags |= FLAG_CREATED;
-	else if (READ(file, f_flags) & O_TRUNC)
+	else if (truncates(bpf_get_attach_cookie(ctx)))
 		record->head.flags |= FLAG_TRUNCATED;
 	if (walked & WALK_CLIPPED)
 		record->head.flags |= FLAG_PATH_CLIPPED;
@@ -61,11 +84,6 @@ int on_open(struct trace_event_raw_sys_exit *ctx)
 	send_slot(slot, struct open_record, KIND_OPEN, walked & WALK_BYTES);
 	return 0;
 }
-
-/* Which argument holds what, in the cookie of the attachment: operation, folder and text of the first path, folder and
- * text of the second; four bits each. */
-#define NO_ARGUMENT 0xf
-#define field_of(cookie, place) ((u32)((cookie) >> ((place) * 4)) & 0xf)
 
 /* The folder that a path is relative to: a descriptor, the working directory, or the root for an absolute text. */
 struct folder {

@@ -1,0 +1,104 @@
+"""Watched files, and what extends the kernel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.sensor.bpf_watch import Watch, python, run
+
+from maxspan.sensor.records import (
+    BpfLoad,
+    Exit,
+    FileOpen,
+    FilePath,
+)
+
+pytestmark = pytest.mark.root
+
+
+def test_files_in_a_watched_folder(watching: Callable[..., Watch], tmp_path: Path) -> None:
+    inside, outside = tmp_path / "in" / "deep", tmp_path / "out"
+    inside.mkdir(parents=True)
+    outside.mkdir()
+    (inside / "old").write_text("x")
+    watch = watching(watched=[str(tmp_path / "in")])
+    code = """
+import os
+os.open("../../out/nothing", os.O_WRONLY | os.O_CREAT)
+os.open("new", os.O_WRONLY | os.O_CREAT)
+os.open("new", os.O_RDONLY)
+os.open("old", os.O_WRONLY)
+os.open("old", os.O_WRONLY | os.O_TRUNC)
+os.rename("new", "../../out/gone")
+os.rename("../../out/gone", "back")
+folder = os.open(".", os.O_RDONLY)
+os.rename("back", "é", src_dir_fd=folder, dst_dir_fd=folder)
+os.link("old", "hard"); os.symlink("/etc/passwd", "soft"); os.mkdir("dir"); os.rmdir("dir")
+os.mkfifo("pipe"); os.truncate("old", 0)
+os.chdir("/"); os.unlink(WHERE + "/old")
+try: os.unlink(WHERE + "/missing")
+except OSError: pass
+os.rename(WHERE + "/é", OUT + "/x")
+os.rename(OUT + "/x", OUT + "/y")
+""".replace("WHERE", repr(str(inside))).replace("OUT", repr(str(outside)))
+    process = python(code, cwd=inside)
+    watch.one(Exit, process.pid)
+    opened = [(Path(one.path).name, one.created, one.truncated) for one in watch.of(FileOpen, process.pid)]
+    assert opened == [("new", True, False), ("old", False, False), ("old", False, True)]
+    assert watch.of(FileOpen, process.pid)[0].path == str(inside / "new")
+    changes = [
+        (one.operation, one.path, one.source) for one in watch.of(FilePath, process.pid) if "nothing" not in one.path
+    ]
+    at, out = str(inside), str(outside)
+    assert changes == [
+        ("rename", f"{out}/gone", f"{at}/new"),
+        ("rename", f"{at}/back", f"{out}/gone"),
+        ("rename", f"{at}/é", f"{at}/back"),
+        ("link", f"{at}/hard", f"{at}/old"),
+        ("symlink", f"{at}/soft", "/etc/passwd"),
+        ("mkdir", f"{at}/dir", ""),
+        ("rmdir", f"{at}/dir", ""),
+        ("mknod", f"{at}/pipe", ""),
+        ("truncate", f"{at}/old", ""),
+        ("unlink", f"{at}/old", ""),
+        ("rename", f"{out}/x", f"{at}/é"),
+    ]
+
+
+def test_ways_around_the_text_of_a_path(watching: Callable[..., Watch], tmp_path: Path) -> None:
+    """What lies outside by its text and inside in truth: "..", a link to the folder, the folder above renamed."""
+    (tmp_path / "in").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "a").touch()
+    (tmp_path / "link").symlink_to(tmp_path / "in")
+    watch = watching(watched=[str(tmp_path / "in" / "deep"), str(tmp_path / "in" / "x")])
+    process = python(
+        "import os, sys\nos.chdir(sys.argv[1])\nos.rename('out/a', 'out/../in/x')\nopen('link/x', 'a')\n"
+        "os.rename('in', 'moved')",
+        str(tmp_path),
+    )
+    watch.one(Exit, process.pid)
+    first, last = watch.of(FilePath, process.pid)
+    assert first.unsure and first.path == str(tmp_path / "in" / "x")
+    assert [one.path for one in watch.of(FileOpen, process.pid)] == [str(tmp_path / "in" / "x")]
+    assert (last.path, last.source) == (str(tmp_path / "moved"), str(tmp_path / "in"))
+
+
+def test_without_watched_paths_there_are_no_file_records(watching: Callable[..., Watch], tmp_path: Path) -> None:
+    watch = watching()
+    pid = run("touch", str(tmp_path / "x"))
+    watch.one(Exit, pid)
+    assert not watch.of(FileOpen) and not watch.of(FilePath)
+
+
+def test_loading_a_bpf_program(watching: Callable[..., Watch]) -> None:
+    watch = watching()
+    second = watching()
+    loads = watch.of(BpfLoad)
+    watch.until(lambda: any(one.name == "on_exec" for one in watch.of(BpfLoad, os.getpid())))
+    loads = {one.name: one for one in watch.of(BpfLoad, os.getpid())}
+    assert loads["on_exec"].own and loads["on_exec"].program_type == 26 and loads["on_exec"].instructions > 500
+    second.backend.close()
