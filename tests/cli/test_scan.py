@@ -232,13 +232,26 @@ def test_ctrl_c_in_the_middle_tells_what_was_done(rules: Path) -> None:
     )
     assert process.stdin is not None and process.stdout is not None and process.stderr is not None
     process.stdin.write(lines(started(number=number) for number in range(3000)))
-    process.stdin.flush()
-    time.sleep(1.5)
+    process.stdin.flush()  # more than a pipe holds: when this returns, the scan has begun
+    time.sleep(0.3)
     process.send_signal(signal.SIGINT)
     out, told = process.communicate(timeout=60)
     assert process.returncode == 130
     json.loads(out)
     assert b"stopped" in told and b"the alerts are not complete" in told and b"Traceback" not in told
+
+
+@pytest.mark.parametrize(
+    ("shell", "status"),
+    [("{} 2>&1 | head -c1 >/dev/null; exit ${{PIPESTATUS[0]}}", 141), ("{} >&-", 4), ("{} 2>&- >/dev/null", 0)],
+)
+def test_standard_streams_that_are_closed(rules: Path, tmp_path: Path, shell: str, status: int) -> None:
+    path = tmp_path / "many.ndjson"
+    path.write_bytes(lines(started(number=number) for number in range(300)))
+    command = " ".join(f"'{part}'" for part in arguments("scan", path, "-r", rules / "one.toml"))
+    done = subprocess.run(["bash", "-c", shell.format(command)], stderr=subprocess.PIPE, env=environment(), timeout=60)
+    assert done.returncode == status
+    assert b"Traceback" not in done.stderr and b"Exception ignored" not in done.stderr
 
 
 def test_alerts_scanned_again_do_not_alert_again(rules: Path, events: Path, tmp_path: Path) -> None:

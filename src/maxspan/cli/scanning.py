@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -134,19 +135,29 @@ def _spare_the_input(scan: Scan, into: Path | None) -> None:
     if into is None or not into.is_file():
         return
     for file in scan.files.files:
-        if file.path != "-" and Path(file.path).is_file() and into.samefile(file.path):
+        if Path(file.path).is_file() and into.samefile(file.path):
             raise UsageError(f"the output {into} is one of the event files; choose another name")
 
 
 def _tell(report: Report, failure: str, options: ScanOptions, things: str) -> None:
-    console = console_for(sys.stderr, colour=options.color if options.color != "always" else "auto")
+    """Write the summary to standard error, if anybody is there to read it."""
+    if sys.stderr is None:
+        return
+    console = console_for(sys.stderr, colour="never" if options.color == "never" else "auto")
     lines = list(trouble(report) if options.quiet else summary(report, things))
     if failure:
         lines.append(Text(f"error: {printable(failure)}", style=BOLD))
-    if console.is_terminal and lines and options.form != "text" and options.into is None and sys.stdout.isatty():
-        console.print()
-    for line in lines:
-        console.print(line, soft_wrap=not console.is_terminal)
+    with console.capture() as told:
+        for line in lines:
+            console.print(line, soft_wrap=not console.is_terminal)
+    apart = options.form != "text" and options.into is None and sys.stderr.isatty() and sys.stdout.isatty()
+    try:
+        sys.stderr.write("\n" * apart + told.get())
+        sys.stderr.flush()
+    except OSError:  # the reader of `2>&1 | head` has gone; the exit status still tells
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stderr.fileno())
+        os.close(nowhere)
 
 
 def make_console(output: Output, options: ScanOptions) -> Console:

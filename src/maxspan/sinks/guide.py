@@ -13,7 +13,9 @@ _SECTIONS: Final = (
     re.compile(r"investigation steps|next steps|first steps|questions to answer|what to do", re.IGNORECASE),
     re.compile(r"triage|investigat", re.IGNORECASE),
     re.compile(r"response|remediation|if it is real|contain", re.IGNORECASE),
-    re.compile(r"^(?!.*(false positive|harmless|cannot see|limit|related|setup|what it means|reference))", re.IGNORECASE),
+    re.compile(
+        r"^(?!.*(false positive|harmless|cannot see|limit|related|setup|what it means|reference))", re.IGNORECASE
+    ),
 )
 _PLUGIN: Final = re.compile(r"!\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}+")
 _LINK: Final = re.compile(r"!?\[([^\]]*)\]\([^)]*\)")

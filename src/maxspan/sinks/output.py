@@ -37,6 +37,8 @@ class Output:
         self._target = Path()
         self._file: BinaryIO
         if path is None:
+            if stdout is None and sys.stdout is None:
+                raise SinkError("cannot write standard output: it is closed")
             self._file = stdout if stdout is not None else sys.stdout.buffer
         else:
             try:

@@ -19,14 +19,13 @@ _WIPE: Final = "\r\x1b[2K"
 class Progress:
     """Draws on `file` if that is a terminal and `shown` is true; else does nothing."""
 
-    def __init__(self, file: IO[str], *, shown: bool = True) -> None:
-        self._file = file
-        self._on = shown and file.isatty()
+    def __init__(self, file: IO[str] | None, *, shown: bool = True) -> None:
+        self._file = file if shown and file is not None and file.isatty() else None
         self._begin = self._last = time.monotonic()
         self._drawn = self._matching = False
 
     def __call__(self, report: Report) -> None:
-        if not self._on:
+        if self._file is None:
             return
         now = time.monotonic()
         matching = report.total_bytes > 0 and report.read_bytes >= report.total_bytes
@@ -40,7 +39,7 @@ class Progress:
 
     def clear(self) -> None:
         """Wipe the line, if there is one."""
-        if self._drawn:
+        if self._drawn and self._file is not None:
             self._file.write(_WIPE)
             self._file.flush()
             self._drawn = False

@@ -124,7 +124,7 @@ def _digits(pid: str) -> str:
 
 def _sign(deed: Deed, reading: Reading, signs: Signs) -> Text:
     many = len(reading.events) + len(reading.missing) > 1
-    return Text(signs.step(reading.number(deed.step)) if many else "")
+    return Text(signs.step(reading.number(deed.step)) if many else "", style=BOLD)
 
 
 def _how(deed: Deed, reading: Reading) -> Text:
