@@ -200,6 +200,8 @@ def test_a_value_of_the_wrong_kind_is_an_error_and_the_rule_does_not_run(head: s
 
 
 def test_dates_of_toml_become_text() -> None:
-    text = toml_rule().replace('maturity = "production"', "creation_date = 2024-01-02\nupdated_date = 2024-01-02T03:04:05Z")
+    text = toml_rule().replace(
+        'maturity = "production"', "creation_date = 2024-01-02\nupdated_date = 2024-01-02T03:04:05Z"
+    )
     rule = only_rule(parsed(text))
     assert rule.raw["metadata"] == {"creation_date": "2024-01-02", "updated_date": "2024-01-02T03:04:05+00:00"}

@@ -13,7 +13,7 @@ from tests.rules.writing import only_problem, parsed, toml_rule, underlined
 
 
 def test_an_error_in_a_literal_multi_line_query() -> None:
-    text = toml_rule('sequence by host.id\n  [process where nmae ==]\n  [process where true]')
+    text = toml_rule("sequence by host.id\n  [process where nmae ==]\n  [process where true]")
     problem = only_problem(parsed(text))
     line = text.split("\n").index("  [process where nmae ==]") + 1
     assert (problem.line, problem.excerpt) == (line, "  [process where nmae ==]")
@@ -77,7 +77,9 @@ def multi_line_basic(text: str) -> str:
     return '"""\n' + text.replace("\\", "\\\\").replace('"', '\\"') + '"""'
 
 
-@given(text=TEXTS, before=st.lists(st.tuples(st.sampled_from("abc"), TEXTS), max_size=3, unique_by=lambda pair: pair[0]))
+@given(
+    text=TEXTS, before=st.lists(st.tuples(st.sampled_from("abc"), TEXTS), max_size=3, unique_by=lambda pair: pair[0])
+)
 def test_a_character_of_the_value_is_found_in_the_file(text: str, before: list[tuple[str, str]]) -> None:
     """For each way to write a text, the place of its n-th character holds that character or an escape of it."""
     lead = "".join(f"{name} = {basic(value)} # '''\n" for name, value in before)

@@ -31,7 +31,12 @@ THREAT = '[[rule.threat]]\nframework = "MITRE ATT&CK"\n[[rule.threat.technique]]
         (toml_rule(tail=THREAT.format("T9999", "Unix Shell")), "unknown-attack-id", '"T9999"', "T1059.004"),
         (toml_rule(tail=THREAT.format("T1547.011", "x")), "outdated-attack-id", '"T1547.011"', ""),
         (toml_rule().replace('"production"', '"deprecated"'), "deprecated-rule", '"deprecated"', ""),
-        (toml_rule('process where process.parent.nmae == "x"'), "unknown-field", "process.parent.nmae", "process.parent.name"),
+        (
+            toml_rule('process where process.parent.nmae == "x"'),
+            "unknown-field",
+            "process.parent.nmae",
+            "process.parent.name",
+        ),
         (toml_rule('process where Process.name == "x"'), "unknown-field", "Process.name", "`process.name`"),
         (toml_rule("sample by host.idd\n [any where true]\n [any where true]"), "unknown-field", "host.idd", "host.id"),
     ],

@@ -45,6 +45,9 @@ def compile_rule(rule: Rule, complain: Callable[[Complaint], None], *, query_at:
     except QueryError as error:
         complain(Complaint(error.code, error.message, at=query_at, hint=error.hint, span=error.span, text=rule.query))
         return replace(rule, not_runnable=f"its query is wrong: {error.message}")
+    except RecursionError:
+        complain(Complaint("too-deep", "the query is nested too deep", at=query_at, hint="split the condition"))
+        return replace(rule, not_runnable="its query is nested too deep")
     try:
         narrowed = narrow(query, rule.filters)
     except UnsupportedFilter as error:

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Protocol
+from typing import Final, Protocol
 
 from maxspan.errors import Problem, Severity, Span, line_and_column
 from maxspan.rules.positions import KeyPath, Place, in_string, places
+
+#: Lines are shown up to this length; generated files have longer ones.
+_LONGEST_LINE: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,13 @@ class Complaint:
     hint: str = ""
     span: Span | None = None
     text: str = ""
+
+
+def shortened(line: str, column: int) -> str:
+    """Give a line to show: without the end if it is very long, nothing if the place itself is far out."""
+    if len(line) <= _LONGEST_LINE:
+        return line
+    return line[:_LONGEST_LINE] if column < _LONGEST_LINE // 2 else ""
 
 
 class Locator(Protocol):
@@ -63,7 +73,7 @@ class TomlText:
             path=self.path,
             line=line if end else 0,
             column=column if end else 0,
-            excerpt=excerpt if end else "",
+            excerpt=shortened(excerpt, column) if end else "",
             width=max(1, end - start),
             hint=complaint.hint,
         )
@@ -104,6 +114,6 @@ class JsonText:
             problem,
             message=f"{complaint.message} (line {line}, column {column} of the query)",
             column=column,
-            excerpt=complaint.text.split("\n")[line - 1],
+            excerpt=shortened(complaint.text.split("\n")[line - 1], column),
             width=max(1, complaint.span.end - complaint.span.start),
         )

@@ -13,7 +13,7 @@ import msgspec
 
 from maxspan.errors import Problem, line_and_column
 from maxspan.rules.compile import compile_rule
-from maxspan.rules.complaints import Complaint, JsonText, Locator, TomlText
+from maxspan.rules.complaints import Complaint, JsonText, Locator, TomlText, shortened
 from maxspan.rules.detection import elastic_rule, kibana_rule, looks_like_detection
 from maxspan.rules.endpoint import endpoint_rule, looks_like_endpoint
 from maxspan.rules.model import Rule
@@ -136,7 +136,7 @@ def _toml_problem(error: ValueError, text: str, path: str) -> Problem:
     excerpt = lines[line - 1] if line <= len(lines) else ""
     column = int(found[2]) if found[2] else len(excerpt) + 1
     message = f"the TOML is broken: {message[: found.start()][:200]}"
-    return Problem("rule-file-syntax", message, path=path, line=line, column=column, excerpt=excerpt)
+    return Problem("rule-file-syntax", message, path=path, line=line, column=column, excerpt=shortened(excerpt, column))
 
 
 def _add(
