@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from maxspan.languages import plan
 from maxspan.languages.eql.printer import format_timespan
-from maxspan.prover.events import MS, Draft
+from maxspan.prover.events import MS, Draft, gap_ns
 from maxspan.prover.goals import Goal, conjuncts, renamed
 from maxspan.prover.proof import NearMiss, Proof, changes_between
 from maxspan.prover.scene import Joined, Part, Scene, key_text
@@ -191,21 +191,37 @@ class NearMisses:
             done.add(stage)
             others = [(0, stages[0]), (len(stages) - 1, stages[-1])] if ends and not first < at < last else []
             wanted = [(at, stage), *(other for other in others if (other[0] < first) is not (at < first))]
-            added = [self._extra(one, self._time_of(place, places)) for place, one in wanted]
+            drafts = self._with_room(at, places, query)
+            if drafts is None:
+                self.implied.append(f"missing stage {at + 1} (maxspan leaves no millisecond for it)")
+                continue
+            added = [self._extra(one, self._time_of(place, places, drafts)) for place, one in wanted]
             if all(extra is not None for extra in added):
-                events = sorted([*self.drafts, *(extra for extra in added if extra)], key=lambda one: one.time_ns)
+                events = sorted([*drafts, *(extra for extra in added if extra)], key=lambda one: one.time_ns)
                 yield NearMiss("absence", at, f"an event of the missing stage {at + 1} is there", tuple(events))
             else:
                 self.unbroken.append(f"missing stage {at + 1}")
 
-    def _time_of(self, at: int, places: Sequence[int]) -> int:
-        """Give a time for an event of a missing stage: outside by one gap or millisecond, or amid its neighbours."""
-        if at < places[0]:
-            return self.drafts[0].time_ns - MS
-        if at > places[-1]:
-            return self.drafts[-1].time_ns + MS
+    def _with_room(self, at: int, places: Sequence[int], query: plan.SequenceQuery) -> tuple[Draft, ...] | None:
+        """Give the events with a whole millisecond between the neighbours of a middle stage; None if none can be."""
         before = sum(place < at for place in places)
-        return (self.drafts[before - 1].time_ns + self.drafts[before].time_ns) // 2
+        drafts = self.drafts
+        if before in (0, len(places)) or drafts[before].time_ns // MS - drafts[before - 1].time_ns // MS >= 2:
+            return drafts
+        if (query.maxspan_ns or 0) < 2 * MS:
+            return None
+        first = drafts[0].time_ns
+        return tuple(draft.at(first if number < before else first + 2 * MS) for number, draft in enumerate(drafts))
+
+    def _time_of(self, at: int, places: Sequence[int], drafts: Sequence[Draft]) -> int:
+        """Give a time for an event of a missing stage: just outside of the others, or amid its neighbours."""
+        outside = max(1, min(MS, gap_ns(self.scene.query, len(drafts))))
+        if at < places[0]:
+            return drafts[0].time_ns - outside
+        if at > places[-1]:
+            return drafts[-1].time_ns + outside
+        before = sum(place < at for place in places)
+        return (drafts[before - 1].time_ns + drafts[before].time_ns) // 2
 
     def _ended(self, query: plan.SequenceQuery) -> Iterator[NearMiss]:
         """Add the event of `until` between the last two."""
