@@ -13,8 +13,8 @@ Golden = Callable[[str, str], None]
 
 TRACE = "examples/traces/attacks/bash_tcp_i_oneshot.ndjson"
 TWO = (TRACE, "examples/traces/attacks/socat_tcp_exec_sh.ndjson")
-FOUNDING = "rules/linux/potential_reverse_shell.toml"
-RELATED = "rules/linux"
+RULES = "tests/golden/rules"
+SEQUENCE = "tests/golden/rules/shell_after_connection.toml"
 
 
 def run(*args: str, width: int = 80) -> str:
@@ -30,24 +30,24 @@ def summary(*args: str) -> str:
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_text(golden: Golden, width: int) -> None:
-    golden(f"scan_{width}.txt", run("scan", *TWO, "-r", FOUNDING, width=width))
+    golden(f"scan_{width}.txt", run("scan", *TWO, "-r", RULES, width=width))
 
 
 def test_colour(golden: Golden) -> None:
-    shown = run("scan", TRACE, "-r", FOUNDING, "--color", "always")
+    shown = run("scan", TRACE, "-r", SEQUENCE, "--color", "always")
     golden("scan_colour.txt", shown.replace("\x1b", "␛"))
 
 
 def test_table(golden: Golden) -> None:
-    golden("scan_table.txt", run("scan", *TWO, "-r", RELATED, "--format", "table"))
+    golden("scan_table.txt", run("scan", *TWO, "-r", RULES, "--format", "table"))
 
 
 def test_documents(golden: Golden) -> None:
-    golden("scan.ndjson", run("scan", TRACE, "-r", FOUNDING, "--format", "ndjson"))
+    golden("scan.ndjson", run("scan", TRACE, "-r", SEQUENCE, "--format", "ndjson"))
 
 
 def test_the_summary(golden: Golden) -> None:
-    golden("scan_summary.txt", summary("scan", *TWO, "-r", RELATED))
+    golden("scan_summary.txt", summary("scan", *TWO, "-r", RULES))
 
 
 @pytest.mark.parametrize(
