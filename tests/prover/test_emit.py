@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
 import pytest
 
+import maxspan
 from maxspan.errors import SinkError
 from maxspan.prover.emit import emit, folder_name
 from maxspan.prover.events import iso, nested
 from maxspan.prover.judge import matches
 from maxspan.prover.prove import prove
+from maxspan.rules.model import Ruleset
 from maxspan.sources.document import flatten
 from tests.prover.rules_of_our_own import rule
 
@@ -34,6 +37,16 @@ def test_the_files_of_a_rule_that_fires(tmp_path: Path) -> None:
     for miss in index["near_misses"]:
         assert matches([given], (folder / miss["file"]).read_bytes()) == []
         assert miss["breaks"]
+
+
+def test_a_scan_of_the_files_alerts_on_what_fires_alone(tmp_path: Path) -> None:
+    if importlib.util.find_spec("maxspan.sources.files") is None:
+        pytest.skip("event files cannot be read yet")
+    given = rule(SEQUENCE)
+    folder = emit(prove(given), tmp_path)
+    rules = Ruleset((given,))
+    assert len(list(maxspan.scan(rules, folder / "fires.ndjson"))) == 3
+    assert list(maxspan.scan(rules, folder / "near-miss-1.ndjson")) == []
 
 
 def test_what_an_earlier_run_left_is_replaced_and_other_files_stay(tmp_path: Path) -> None:
