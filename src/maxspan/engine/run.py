@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Final, Literal, TypeAlias
@@ -68,7 +68,7 @@ class Scan:
         )
         self.report.take_rules(ruleset)
 
-    def matches(self, progress: Callable[[Report], None] | None = None) -> Iterator[RuleMatch]:
+    def matches(self, progress: Callable[[Report], None] | None = None) -> Generator[RuleMatch, None, None]:
         """Read everything and give the matches, in an order that depends on the events and not on their places.
 
         `progress` is called after each chunk. The report is up to date whenever a match comes out, and also when the
