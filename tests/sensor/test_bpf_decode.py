@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from maxspan.errors import SensorError
 from maxspan.sensor import layout, records
-from maxspan.sensor.decode import Decoder, arguments_of, flow_of, joined, path_of
+from maxspan.sensor.decode import Decoder
+from maxspan.sensor.values import arguments_of, flow_of, joined, path_of
 
 OFFSET = 1_000_000
 IDS = layout.IDS.struct.pack(1, 2, 3, 4, 5, 6, 7, 8, 9, 10)

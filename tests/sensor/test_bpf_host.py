@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from maxspan.errors import SensorError
-from maxspan.sensor import capabilities, clock, libbpf, tracepoints
+from maxspan.sensor import capabilities, clock, libbpf, probes, tracepoints
 from maxspan.sensor.bpf_backend import BpfBackend
 from maxspan.sensor.capabilities import BPF, DAC_OVERRIDE, DAC_READ_SEARCH, PERFMON, SYS_ADMIN
 
@@ -105,3 +105,13 @@ def test_the_clock_moves_only_when_it_is_set(monkeypatch: pytest.MonkeyPatch) ->
     assert not boot.renew() and boot.offset_ns == before
     monkeypatch.setattr(clock, "measure_offset_ns", lambda: before - 3_600_000_000_000)
     assert boot.renew() and boot.offset_ns == before - 3_600_000_000_000
+
+
+def test_gaps_depend_on_the_host(tmp_path: Path) -> None:
+    there, disabled = tmp_path / "vsyscall32", tmp_path / "io_uring_disabled"
+    assert {key for key in probes.gaps(there, disabled) if "32-bit" in key} == set()
+    assert "accept:io_uring" in probes.gaps(there, disabled)
+    there.touch()
+    disabled.write_text("2\n")
+    assert "accept:32-bit" in probes.gaps(there, disabled)
+    assert not any("io_uring" in key for key in probes.gaps(there, disabled))

@@ -9,6 +9,7 @@ from importlib import resources
 import pytest
 
 from maxspan.sensor import decode, layout, probes, records
+from maxspan.sensor.values import DESCRIPTOR_TYPES
 
 OBJECT = resources.files("maxspan.sensor") / "bpf" / "sensor.bpf.o"
 KIND_INT, KIND_PTR, KIND_ARRAY, KIND_STRUCT, KIND_UNION, KIND_ENUM = 1, 2, 3, 4, 5, 6
@@ -121,7 +122,7 @@ def test_kinds_flags_and_operations_have_the_same_numbers(btf: Btf) -> None:
     header = (OBJECT.parent / "layout.h").read_text()  # type: ignore[attr-defined]
     values = {name: int(value) for name, value in re.findall(r"^\t([A-Z_]+) = (\d+),", header, re.M)}
     # What BTF knows of an enum must agree with the text (the compiler leaves out enums that no type mentions).
-    assert {name: values[name] for name in btf.enumerators if name in values}.items() <= values.items()
+    assert {name: value for name, value in btf.enumerators.items() if name in values}.items() <= values.items()
     kinds = {name.removeprefix("KIND_").lower(): value for name, value in values.items() if name.startswith("KIND_")}
     assert kinds == {cls.kind: number for cls, number in layout.KIND_NUMBERS.items()}
     assert values["KINDS"] == layout.KIND_SLOTS
@@ -134,7 +135,7 @@ def test_kinds_flags_and_operations_have_the_same_numbers(btf: Btf) -> None:
     assert changes == {name: number for number, name in enumerate(decode.CHANGES, 1)}
     assert changes == {name: getattr(probes, name.upper()) for name in changes}
     fds = [name.removeprefix("FD_").lower() for name in values if name.startswith("FD_")]
-    assert [x.removesuffix("_device") for x in fds] == list(decode.DESCRIPTOR_TYPES)
+    assert [x.removesuffix("_device") for x in fds] == list(DESCRIPTOR_TYPES)
 
 
 def test_sizes_of_maps_agree() -> None:

@@ -9,7 +9,6 @@ import select
 import time
 from collections.abc import Iterable, Mapping
 from importlib import resources
-from pathlib import Path
 from typing import Final
 
 from maxspan.errors import SensorError
@@ -31,8 +30,6 @@ BATCH: Final = 4096
 GATHER_S: Final = 0.02
 # Readings of the counters until they balance; a probe that runs meanwhile makes them differ for microseconds.
 READINGS: Final = 20
-# There on x86-64 kernels that run 32-bit programs.
-COMPATIBILITY: Final = Path("/proc/sys/abi/vsyscall32")
 # Counts what a probe could not look at: the kernel skips one that interrupts a probe on the same CPU.
 SKIPPED: Final = "skipped"
 
@@ -81,6 +78,9 @@ class BpfBackend:
         self._cpus = min(library.libbpf_num_possible_cpus(), layout.MAX_CPUS)
         try:
             self._load(self._object, btf)
+        except OSError as error:
+            self.close()
+            raise SensorError(f"the BPF backend cannot start: {error}") from error
         except SensorError:
             self.close()
             raise
@@ -133,10 +133,13 @@ class BpfBackend:
         for program in probes.TRACE_PROGRAMS:
             if program not in left_out:
                 loaded.attach_trace(program)
-        if COMPATIBILITY.exists():
-            reason = "32-bit programs: the kernel has no tracepoints for their system calls"
-            kinds = (kind for program, kind in probes.SYSCALL_KINDS.items() if program not in left_out)
-            self._missing.update({f"{kind}:32-bit": reason for kind in kinds})
+        self._missing.update(
+            {key: reason for key, reason in probes.gaps().items() if key.partition(":")[0] not in self._unasked()}
+        )
+
+    def _unasked(self) -> tuple[str, ...]:
+        """Kinds that nobody asked for."""
+        return () if self.watch_list.paths else tuple(probes.SYSCALL_KINDS[name] for name in probes.FILE_PROGRAMS)
 
     def poll(self, timeout_ms: int) -> list[Record]:
         if self._ring is None or self._epoll is None:

@@ -6,6 +6,7 @@ places of the arguments that matter, four bits each (see `on_path` and `on_open`
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final, NamedTuple
 
 # Program -> hook in the kernel (its BTF type is "btf_trace_<hook>"), and the kinds of records that go with it.
@@ -89,3 +90,25 @@ SYSCALL_KINDS: Final = {
 }
 # Only with watched paths.
 FILE_PROGRAMS: Final = ("on_open", "on_path")
+
+# There on x86-64 kernels that run 32-bit programs.
+COMPATIBILITY: Final = Path("/proc/sys/abi/vsyscall32")
+# "2" where nobody may use io_uring; missing on kernels before 6.6.
+IO_URING_DISABLED: Final = Path("/proc/sys/kernel/io_uring_disabled")
+IO_URING_KINDS: Final = ("accept", "datagram", "open", "path")
+
+
+def gaps(compatibility: Path = COMPATIBILITY, io_uring_disabled: Path = IO_URING_DISABLED) -> dict[str, str]:
+    """What these hooks cannot see on this host, as `Backend.missing_fields` has it."""
+    out = {"path:link": "calls on an absolute path that leads into a watched folder through a symbolic link"}
+    if compatibility.exists():
+        reason = "32-bit programs: the kernel has no tracepoints for their system calls"
+        out.update({f"{kind}:32-bit": reason for kind in SYSCALL_KINDS.values()})
+    try:
+        disabled = io_uring_disabled.read_text().strip() == "2"
+    except OSError:
+        disabled = False
+    if not disabled:
+        reason = "what is done through io_uring instead of a system call"
+        out.update({f"{kind}:io_uring": reason for kind in IO_URING_KINDS})
+    return out
