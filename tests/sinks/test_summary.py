@@ -79,7 +79,8 @@ def test_nothing_scanned_is_said_loudly() -> None:
 
 def test_a_run_that_was_stopped_is_not_called_complete() -> None:
     report = good(complete=False, read_bytes=50, total_bytes=200)
-    assert "! stopped after 25 % of the input: the alerts are not complete" in told(report)
+    assert "! stopped after 25% of the input: what is told here is not all" in told(report)
+    assert told(report)[0] == "0 alerts so far"
 
 
 def test_hidden_and_repeated_results_are_told() -> None:

@@ -36,7 +36,7 @@ def summary(report: Report, things: str = "alert") -> Iterator[Text]:
 
 
 def _headline(report: Report, things: str) -> Text:
-    head = Text(counted(report.shown, things), style=BOLD)
+    head = Text(counted(report.shown, things) + ("" if report.complete else " so far"), style=BOLD)
     by_severity = [
         Text(f"{count:,} {severity}", style=SEVERITY_STYLES.get(severity, NONE))
         for severity, count in report.alerts_by_severity
@@ -79,8 +79,7 @@ def _rules(report: Report) -> Iterator[Text]:
 def trouble(report: Report) -> Iterator[Text]:
     """Give the lines about what was lost or is not complete; none if all is well."""
     if not report.complete:
-        done = f" after {100 * report.read_bytes / report.total_bytes:.0f} % of the input" if report.total_bytes else ""
-        yield _warning(f"stopped{done}: the alerts are not complete")
+        yield _warning(f"stopped{_how_far(report)}: what is told here is not all")
     elif not report.counters.events:
         yield _warning(f"0 events: nothing was scanned ({_why_nothing(report)})")
     yield from _by_code(report.source_problems)
@@ -94,6 +93,13 @@ def trouble(report: Report) -> Iterator[Text]:
     if counters.evicted:
         yield _warning(f"{counted(counters.evicted, 'unfinished sequence')} given up for want of memory")
     yield from _by_code([problem for problem in counters.problems if problem.code not in _COUNTED])
+
+
+def _how_far(report: Report) -> str:
+    if not report.total_bytes:
+        return ""
+    share = report.read_bytes / report.total_bytes
+    return f" after {share:.0%} of the input" if share < 1 else " when all was read, but not all rules were done"
 
 
 def _why_nothing(report: Report) -> str:
