@@ -269,3 +269,11 @@ def test_the_same_rule_gives_the_same_bytes() -> None:
     assert first.lines(first.events) == second.lines(second.events)
     assert [miss.breaks for miss in first.near_misses] == [miss.breaks for miss in second.near_misses]
     assert isinstance(rule(SEQUENCE).plan, plan.SequenceQuery)
+
+
+def test_events_that_fit_each_other_s_stages_are_said_to_take_over() -> None:
+    proof = proved('sequence by host.id [any where a : "x*"] [any where a : "x*" and b == "y"]')
+    assert proof.status == "fires"
+    assert proof.wrong == ()
+    given = proved("sequence by host.id [any where true] [any where b == null]")
+    assert any("opposite order" in text for text in given.taken_over)

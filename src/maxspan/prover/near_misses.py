@@ -36,17 +36,23 @@ class NearMisses:
         """Give the proof with its near misses, each judged."""
         right: list[NearMiss] = []
         wrong: list[NearMiss] = []
+        taken_over: list[str] = []
         for miss in self._all():
             if not self.fires(miss.events):
                 right.append(miss)
             elif not self._explained(miss):
                 wrong.append(miss)
+            else:
+                taken_over.append(
+                    miss.breaks if miss.stage < 0 or miss.kind == "order" else f"stage {miss.stage + 1}: {miss.breaks}"
+                )
         return replace(
             proof,
             near_misses=tuple(right),
             wrong=tuple(wrong),
             implied=tuple(self.implied),
             unbroken=tuple(self.unbroken),
+            taken_over=tuple(taken_over),
         )
 
     def _all(self) -> Iterator[NearMiss]:

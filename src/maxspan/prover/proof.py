@@ -65,7 +65,8 @@ class Proof:
 
     `near_misses` do not fire, by the reference. `wrong` are those that ought not to and do. `implied` are conditions
     that cannot fail while all others hold, so that they are of no effect; `unbroken` those for which no near miss was
-    found. `variants` are there when they were asked for. `notes` are for the author of the rule.
+    found; `taken_over` what can be broken in one event and fires all the same, as the events fit each other's stages;
+    `variants` are there when they were asked for. `notes` are for the author of the rule.
     """
 
     rule: Rule
@@ -77,6 +78,7 @@ class Proof:
     wrong: tuple[NearMiss, ...] = ()
     implied: tuple[str, ...] = ()
     unbroken: tuple[str, ...] = ()
+    taken_over: tuple[str, ...] = ()
     variants: tuple[Variant, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0

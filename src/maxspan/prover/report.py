@@ -26,6 +26,7 @@ def document(proof: Proof) -> dict[str, Any]:
         "wrong": [near_miss_document(miss) for miss in proof.wrong],
         "without_effect": list(proof.implied),
         "unbroken": list(proof.unbroken),
+        "taken_over": list(proof.taken_over),
         "notes": list(proof.notes),
         "seconds": round(proof.seconds, 3),
     }
@@ -73,6 +74,7 @@ def remarks(proof: Proof) -> list[str]:
     out = list(proof.notes)
     out += [f"has no effect, the other conditions imply it: {text}" for text in proof.implied]
     out += [f"no near miss was found for: {text}" for text in proof.unbroken]
+    out += [f"fires all the same, its events fit each other's stages: {text}" for text in proof.taken_over]
     out += [f"fires all the same with this broken: {miss.breaks}" for miss in proof.wrong]
     return out
 
