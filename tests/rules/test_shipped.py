@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from maxspan.engine.reference import ReferenceDetector
+from maxspan.engine.reference.detector import ReferenceDetector
 from maxspan.languages import plan
 from maxspan.rules.load import load_rules, shipped_rules_path
 from maxspan.rules.model import Rule, Ruleset
