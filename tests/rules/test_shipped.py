@@ -94,15 +94,16 @@ def test_it_fires_where_it_should(founding: Rule) -> None:
     traces = ROOT / "examples" / "traces"
     with (traces / "index.tsv").open(newline="") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
-    seen = wrong = 0
+    seen, wrong = 0, []
     for row in rows:
         path = traces / row["kind"] / f"{row['trace']}.ndjson"
-        if path.exists():
+        if path.exists() and row["seed_rule_fires"] in ("yes", "no"):  # of some recordings nobody said what they show
             seen += 1
             detector = ReferenceDetector([founding])
             detector.feed(Chunk(path.read_bytes(), str(path), 1))
-            wrong += bool(detector.finish()) is not (row["seed_rule_fires"] == "yes")
-    assert seen > 20 and wrong == 0
+            if bool(detector.finish()) is not (row["seed_rule_fires"] == "yes"):
+                wrong.append(path.name)
+    assert seen > 20 and wrong == []
 
 
 @pytest.mark.slow
