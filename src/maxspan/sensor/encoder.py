@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -76,7 +77,7 @@ class Encoder:
         self.forgotten_connections = 0
         self._watched = watched
         self._limit = connections
-        self._connections: dict[int, Process] = {}
+        self._connections: OrderedDict[int, Process] = OrderedDict()
         self._processes = ProcessEvents(self.envelope, hashes)
         self._network = NetworkEvents(self.envelope, self._processes)
         self._files = FileEvents(self.envelope, self._processes)
@@ -162,7 +163,7 @@ class Encoder:
         if record.socket:
             self._connections[record.socket] = process
             if len(self._connections) > self._limit:
-                del self._connections[next(iter(self._connections))]
+                self._connections.popitem(last=False)
                 self.forgotten_connections += 1
 
     def _connect(self, record: Connect) -> bytes:

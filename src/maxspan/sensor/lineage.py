@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from typing import Final
 
 from maxspan.sensor.process import Process
@@ -27,11 +28,11 @@ class Containers:
     """Container ids by the number of the control group; bounded, the oldest are forgotten."""
 
     def __init__(self) -> None:
-        self._parts: dict[int, bytes | None] = {}
+        self._parts: OrderedDict[int, bytes | None] = OrderedDict()
 
     def name(self, cgroup: int, path: str) -> None:
-        while len(self._parts) >= _CGROUPS:
-            del self._parts[next(iter(self._parts))]
+        if len(self._parts) >= _CGROUPS:
+            self._parts.popitem(last=False)
         self._parts[cgroup] = None if path == "/" else container_part(path)
 
     def part(self, cgroup: int) -> bytes | None:

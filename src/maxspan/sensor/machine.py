@@ -97,7 +97,7 @@ def _os(root: Path) -> dict[str, Any]:
 
 def _addresses(root: Path) -> tuple[str, ...]:
     """List the host's addresses from its routing tables, without loopback and link-local ones."""
-    found = {address for address in _LOCAL_ADDRESS.findall(_text(root / "proc/net/fib_trie"))}
+    found = set(_LOCAL_ADDRESS.findall(_text(root / "proc/net/fib_trie")))
     found |= {
         str(ipaddress.IPv6Address(int(line.split()[0], 16)))
         for line in _text(root / "proc/net/if_inet6").splitlines()

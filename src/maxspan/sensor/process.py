@@ -13,10 +13,12 @@ NO_RELATIONS: Final = b""
 class Process:
     """One entity, from fork to end, whatever it executes meanwhile.
 
-    `ticks` is the start in ticks of `/proc/PID/stat` (0 where nobody knows it), `head` the members `pid`, `entity_id`
-    and `start`, `who` those of its user and terminal (`account`: the same at the top level). `parent` is the one that forked it. `session`, `group` and
-    `entry` are leaders, possibly the process itself. At its end a process lets go of all of them and keeps what events
-    say of them in `relations`: so no chain of ended processes holds memory, however long it grows.
+    `ticks` is the start in ticks of `/proc/PID/stat` (0 where nobody knows it). Parts of JSON that are made once:
+    `head` (the members `pid`, `entity_id`, `start`), `who` (user, group, terminal), `account` (`who` at the top level).
+
+    `parent` is the one that forked it. `session`, `group` and `entry` are leaders, possibly the process itself. At its
+    end a process lets go of all of them and keeps what events say of them in `relations`: so no chain of ended
+    processes holds memory, however long it grows.
     """
 
     __slots__ = (

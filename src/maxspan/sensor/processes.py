@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -65,7 +66,7 @@ class ProcessTable:
         self._timestamps = Timestamps()
         self.containers = Containers()
         self.live: dict[int, Process] = {}
-        self.ended: dict[int, Process] = {}
+        self.ended: OrderedDict[int, Process] = OrderedDict()
         self.counters = TableCounters()
 
     # --- what is there -----------------------------------------------------------------------------------------------
@@ -118,7 +119,8 @@ class ProcessTable:
         process.comm = record.comm
         process.image = key_of(record.image)
         process.hash = b""
-        self._identify(process, record.ids)
+        if record.ids != process.ids:
+            self._identify(process, record.ids)
         self._belong(process, record.cgroup)
         process.changed()
         if not process.ended:
@@ -128,7 +130,7 @@ class ProcessTable:
     def exit(self, record: Exit) -> Process:
         """End a process; it is kept a while for late records."""
         process = self.of(record)
-        if record.ids is not NO_IDS and record.ids != NO_IDS:
+        if record.ids != process.ids and record.ids != NO_IDS:
             self._identify(process, record.ids)
         if record.comm:
             process.comm = record.comm
@@ -254,7 +256,7 @@ class ProcessTable:
         self.ended.pop(process.pid, None)
         self.ended[process.pid] = process
         if len(self.ended) > self._ended_limit:
-            del self.ended[next(iter(self.ended))]
+            self.ended.popitem(last=False)
 
     def _make_room(self) -> None:
         self.sweep()

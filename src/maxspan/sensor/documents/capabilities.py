@@ -8,7 +8,7 @@ from typing import Final
 from msgspec.json import encode
 
 #: By number. Source: include/uapi/linux/capability.h
-CAPABILITIES: Final = [
+CAPABILITIES: Final[tuple[str, ...]] = (
     "CHOWN",
     "DAC_OVERRIDE",
     "DAC_READ_SEARCH",
@@ -50,7 +50,7 @@ CAPABILITIES: Final = [
     "PERFMON",
     "BPF",
     "CHECKPOINT_RESTORE",
-]
+)
 #: Letters of /proc/sys/kernel/tainted by bit. Source: Documentation/admin-guide/tainted-kernels.rst
 TAINTS: Final = "PFSRMBUDAWCIOELKXTNJ"
 
