@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 
-@pytest.fixture(autouse=True)
-def no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="session")
+def no_cache() -> Iterator[None]:
     """Compile everything; the tests of the cache switch it on for themselves."""
-    monkeypatch.setenv("MAXSPAN_CACHE", "off")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MAXSPAN_CACHE", "off")
+        yield
 
 
 @pytest.fixture(scope="session")
