@@ -1,0 +1,120 @@
+"""From a backend to lines: attach, read what is there, then hand over what happens."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from msgspec.json import encode
+
+from maxspan.errors import SensorError
+from maxspan.sensor import procfs
+from maxspan.sensor.accounts import Accounts
+from maxspan.sensor.backend import Backend
+from maxspan.sensor.clock import measure_offset_ns
+from maxspan.sensor.documents.envelope import LEDGER
+from maxspan.sensor.encoder import Encoder
+from maxspan.sensor.entity import EntityIds
+from maxspan.sensor.hashes import Hashes
+from maxspan.sensor.ledger import Flows, Ledger, read_ledger
+from maxspan.sensor.machine import Machine, read_machine
+from maxspan.sensor.processes import ProcessTable
+from maxspan.sensor.records import Record
+
+#: Records in a row that cannot be decoded before the sensor gives up.
+UNREADABLE_LIMIT: Final = 1000
+
+
+class Collector:
+    """Hands over events as lines. `start`, then `poll` again and again, then `close`; all in one thread.
+
+    `watched` says of a path whether it is watched. `read_all` gives the processes that are there at the start.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        machine: Machine | None = None,
+        watched: Callable[[str], bool] | None = None,
+        hashes: bool = True,
+        read_all: Callable[[], Iterable[procfs.Running]] = procfs.read_all,
+        table: ProcessTable | None = None,
+    ) -> None:
+        machine = machine if machine is not None else read_machine()
+        self.backend = backend
+        self.flows = Flows()
+        self.keeps_events = False
+        self._read_all = read_all
+        self._hashes = Hashes() if hashes else None
+        self.table = table or ProcessTable(
+            EntityIds(machine.machine_id, machine.boot_id),
+            Accounts(),
+            offset_ns=measure_offset_ns(),
+            own_pid=os.getpid(),
+        )
+        self.encoder = Encoder(machine, self.table, hashes=self._hashes, watched=watched)
+        self._ledger_action = self.encoder.envelope.action("ledger", "host", "info", LEDGER, kind="metric")
+        self._last: Ledger | None = None
+        self._lost_ends = 0
+
+    def start(self) -> list[bytes]:
+        """Begin to watch; give an event for each process that runs. Raises SensorError."""
+        self.backend.start()
+        now = time.time_ns()
+        self.encoder.now(now)
+        lines = self.encoder.running(self._read_all(), now)
+        self.flows.running = len(lines)
+        return self._fed(lines)
+
+    def poll(self, timeout_ms: int) -> list[bytes]:
+        """Wait up to `timeout_ms` for records and give the lines of a batch, oldest first."""
+        try:
+            records = self.backend.poll(timeout_ms)
+        except SensorError:
+            self.flows.unreadable += 1
+            if self.flows.unreadable > UNREADABLE_LIMIT:
+                raise
+            return []
+        return self._fed(self._encoded(records)) if records else []
+
+    def ledger(self) -> Ledger:
+        """Read the books; takes out processes whose ends were lost when there are new ones of those."""
+        kernel = self.backend.counters()
+        ends = sum(kernel[kind].lost for kind in ("exit", "skipped", "audit") if kind in kernel)
+        if ends > self._lost_ends:
+            self._lost_ends = ends
+            self.table.sweep()
+        return read_ledger(kernel, self.encoder.counters, self.flows, keeps_events=self.keeps_events)
+
+    def ledger_line(self, ledger: Ledger, time_ns: int) -> bytes:
+        """Give a reading of the books as an event, with what the process table did."""
+        table = self.table.counters
+        told = ledger.document(self._last)
+        told["processes"] = {
+            "live": len(self.table.live),
+            "ended_kept": len(self.table.ended),
+            **{name: getattr(table, name) for name in table.__struct_fields__},
+        }
+        if self._hashes is not None:
+            counters = self._hashes.counters
+            told["hashes"] = {name: getattr(counters, name) for name in counters.__struct_fields__}
+        self._last = ledger
+        self.flows.ledgers += 1
+        begin = self.encoder.envelope.begin(time_ns, self._ledger_action)
+        return self._fed([b'%b,"maxspan":{"ledger":%b}}' % (begin, encode(told))])[0]
+
+    def close(self) -> None:
+        self.backend.close()
+        if self._hashes is not None:
+            self._hashes.close()
+
+    def _encoded(self, records: list[Record]) -> list[bytes]:
+        self.encoder.now(time.time_ns())
+        return self.encoder.encode(records)
+
+    def _fed(self, lines: list[bytes]) -> list[bytes]:
+        self.flows.fed += len(lines)
+        return lines
