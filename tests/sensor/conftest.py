@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +9,9 @@ import pytest
 from tests.sensor.bpf_watch import Watch
 
 from maxspan.errors import SensorError
+from maxspan.sensor.capabilities import require_host
+from maxspan.sensor.libbpf import load_library
+from maxspan.sensor.tracepoints import Tracepoints
 
 
 @pytest.fixture
@@ -18,12 +20,15 @@ def watching() -> Iterator[Callable[..., Watch]]:
     started: list[Watch] = []
 
     def start(**options: Any) -> Watch:
-        if os.geteuid() != 0:
-            pytest.skip("loading BPF programs needs root")
         try:
-            watch = Watch(**options)
+            require_host()
+            load_library()
+            with Tracepoints():
+                pass
         except SensorError as error:
-            pytest.skip(f"this host cannot load the BPF programs: {str(error).splitlines()[0]}")
+            pytest.skip(f"this host does not allow BPF: {error}")
+        # From here on a failure is one of ours.
+        watch = Watch(**options)
         started.append(watch)
         return watch
 

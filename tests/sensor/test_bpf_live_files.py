@@ -102,3 +102,62 @@ def test_loading_a_bpf_program(watching: Callable[..., Watch]) -> None:
     loads = {one.name: one for one in watch.of(BpfLoad, os.getpid())}
     assert loads["on_exec"].own and loads["on_exec"].program_type == 26 and loads["on_exec"].instructions > 500
     second.backend.close()
+
+
+def test_parents_of_the_working_folder_are_exact(watching: Callable[..., Watch], tmp_path: Path) -> None:
+    for name in ("in/a/b", "out"):
+        (tmp_path / name).mkdir(parents=True)
+    watch = watching(watched=[str(tmp_path / "in" / "w")])
+    code = """
+import os
+for name in ("../../w", "../../../out/x", "../../../in/w/y"):
+    os.mkdir(name)
+os.rename("../../../out/x", "../../w/x")
+os.mkdir("../../../out/../in/w/z")
+os.rmdir("../../" + "../" * 20 + WHERE[1:] + "/z")
+""".replace("WHERE", repr(str(tmp_path / "in" / "w")))
+    process = python(code, cwd=tmp_path / "in" / "a" / "b")
+    watch.one(Exit, process.pid)
+    at = str(tmp_path / "in" / "w")
+    seen = [(one.operation, one.path, one.unsure) for one in watch.of(FilePath, process.pid)]
+    assert seen == [
+        ("mkdir", at, False),
+        ("mkdir", f"{at}/y", False),
+        ("rename", f"{at}/x", False),
+        ("mkdir", f"{at}/z", True),
+        ("rmdir", f"{at}/z", True),
+    ]
+
+
+def test_changed_root_shows_where_a_file_really_lies(watching: Callable[..., Watch], tmp_path: Path) -> None:
+    watch = watching(watched=[str(tmp_path / "jail" / "w")])
+    (tmp_path / "jail" / "w").mkdir(parents=True)
+    code = """
+import os, sys
+os.chroot(sys.argv[1]); os.chdir("/")
+os.open("/w/x", os.O_CREAT | os.O_WRONLY)
+os.rename("/w/x", "../w/y")
+os.unlink("../w/y")
+"""
+    process = python(code, str(tmp_path / "jail"))
+    watch.one(Exit, process.pid)
+    at = str(tmp_path / "jail" / "w")
+    assert [one.path for one in watch.of(FileOpen, process.pid)] == [f"{at}/x"]
+    first, last = watch.of(FilePath, process.pid)
+    assert (first.source, last.unsure) == (f"{at}/x", True)
+
+
+def test_too_deep_a_path_is_sent_and_marked(watching: Callable[..., Watch], tmp_path: Path) -> None:
+    watch = watching(watched=[str(tmp_path / "in")])
+    code = """
+import os
+os.mkdir("in"); os.chdir("in")
+for _ in range(80):
+    os.mkdir("d"); os.chdir("d")
+os.open("x", os.O_CREAT | os.O_WRONLY)
+"""
+    process = python(code, cwd=tmp_path)
+    watch.one(Exit, process.pid)
+    (opened,) = watch.of(FileOpen, process.pid)
+    assert opened.unsure and opened.clipped and opened.path.endswith("/d/d/x")
+    assert len(watch.of(FilePath, process.pid)) == 81

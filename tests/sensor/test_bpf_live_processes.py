@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.sensor.bpf_watch import Watch, python, run, start_ticks
+from tests.sensor.bpf_watch import PYTHON, Watch, python, run, start_ticks
 
 from maxspan.sensor.records import (
     Exec,
@@ -157,6 +157,26 @@ def test_socket_as_standard_input(watching: Callable[..., Watch]) -> None:
             assert (flow.local, flow.local_port) == client.getsockname()
             assert (flow.remote, flow.remote_port) == server.getsockname()
             assert exec_.descriptors[1].flow and exec_.descriptors[1].flow.remote_port == flow.local_port
+
+
+def test_terminal_socket_pair_and_closed_descriptor(watching: Callable[..., Watch]) -> None:
+    watch = watching()
+    leader, terminal = os.openpty()
+    one, other = socket.socketpair()
+    code = "import os, fcntl, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.close(2); "
+    code += "os.execv('/bin/true', ['true'])"
+    with one, other, subprocess.Popen([PYTHON, "-ISc", code], stdin=terminal, stdout=one) as process:
+        process.wait()
+    watch.one(Exit, process.pid)
+    last = watch.of(Exec, process.pid)[-1]
+    device = os.fstat(terminal).st_rdev
+    number = os.major(device) << 20 | os.minor(device)
+    assert [one.type for one in last.descriptors] == ["tty", "socket", "closed"]
+    assert last.descriptors[0].device == last.ids.tty == number
+    flow = last.descriptors[1].flow
+    assert flow and (flow.family, flow.local, flow.remote) == (socket.AF_UNIX, "", "")
+    os.close(leader)
+    os.close(terminal)
 
 
 def test_change_of_ids_and_session(watching: Callable[..., Watch]) -> None:

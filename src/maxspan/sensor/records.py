@@ -258,6 +258,7 @@ class FileOpen(Record, gc=False):
     """A watched file was created, or opened for writing (the write itself is not seen).
 
     `path` is the resolved one. `created`: the file was not there before. `truncated`: it was emptied by this.
+    `unsure`: the path is too deep to be known whole (then it is `clipped` as well), and may not be a watched one.
     """
 
     kind: ClassVar[str] = "open"
@@ -275,6 +276,10 @@ class FileOpen(Record, gc=False):
     def truncated(self) -> bool:
         return bool(self.flags & TRUNCATED)
 
+    @property
+    def unsure(self) -> bool:
+        return bool(self.flags & UNSURE)
+
 
 class FilePath(Record, gc=False):
     """A successful change of names in a watched place.
@@ -282,7 +287,8 @@ class FilePath(Record, gc=False):
     `path` is the name that came to be or went: the new name of a rename, the new link, the removed file. `source` is
     the old name of a rename, the existing file of a link, the text of a symbolic link; else "". Both are built from
     the folder (resolved) and the text that the program gave: symbolic links inside that text are not resolved.
-    `unsure`: the text holds "..", or was too long, so whether it lies in a watched place is for the reader to judge.
+    `unsure`: the text holds ".." behind a name, or is too long, so it may lie outside of the watched places; see
+    `WatchList.matches`.
     """
 
     kind: ClassVar[str] = "path"

@@ -61,7 +61,8 @@ int on_open(struct trace_event_raw_sys_exit *ctx)
 		return 0;
 	u64 dentry = (u64)READ(file, f_path.dentry), mnt = (u64)READ(file, f_path.mnt);
 	u32 count = collect_names(index, dentry, mnt);
-	if (follow_names(index, count) != WATCHED) {
+	u32 where = follow_names(index, count, 0);
+	if (!(where & (WATCHED | UNSURE))) {
 		release_slot(slot);
 		return 0;
 	}
@@ -81,6 +82,8 @@ int on_open(struct trace_event_raw_sys_exit *ctx)
 		record->head.flags |= FLAG_PATH_CLIPPED;
 	if (walked & WALK_DELETED)
 		record->head.flags |= FLAG_DELETED;
+	if (where & UNSURE)
+		record->head.flags |= FLAG_UNSURE;
 	send_slot(slot, struct open_record, KIND_OPEN, walked & WALK_BYTES);
 	return 0;
 }
@@ -118,6 +121,20 @@ static always_inline u32 take_text(struct slot *slot, u64 text, u32 offset)
 	return bytes > 0 ? bytes & 0x1fff : 0;
 }
 
+/* Where a folder and the text at `offset` lead to, as follow_text has it. A ".." at the beginning is exact, because the
+ * folder is a real one: it is taken off the folder's names, unless a changed root would stop it. */
+static noinline u32 locate(u32 index, struct folder *folder, u32 offset)
+{
+	struct task_struct *task = current_task();
+	struct fs_struct *fs = READ(task, fs);
+	u32 ups = leading_ups(index, offset);
+
+	if (ups && collect_names(index, (u64)READ(fs, root.dentry), (u64)READ(fs, root.mnt)))
+		ups = 0;
+	u32 count = collect_names(index, folder->dentry, folder->mnt);
+	return follow_text(index, follow_names(index, count, ups), offset + 3 * ups);
+}
+
 static always_inline s32 descriptor_of(u32 place)
 {
 	return place == NO_ARGUMENT ? AT_FDCWD : (s32)argument(place);
@@ -148,15 +165,14 @@ int on_path(struct trace_event_raw_sys_exit *ctx)
 	find_folder(&first, task, descriptor_of(field_of(cookie, 1)), slot->data[0]);
 	where = UNSURE;
 	if (first_bytes)
-		where = follow_text(index, follow_names(index, collect_names(index, first.dentry, first.mnt)), 0);
+		where = locate(index, &first, 0);
 	if (second_place != NO_ARGUMENT) {
 		second_bytes = take_text(slot, argument(second_place), first_bytes);
 		find_folder(&second, task, descriptor_of(field_of(cookie, 3)), slot->data[first_bytes & DATA_MASK]);
 		if (!second_bytes)
 			where = UNSURE;
 		else if (where & OUTSIDE)
-			where = follow_text(index, follow_names(index, collect_names(index, second.dentry, second.mnt)),
-					    first_bytes);
+			where = locate(index, &second, first_bytes);
 	}
 	if (where & OUTSIDE) {
 		release_slot(slot);

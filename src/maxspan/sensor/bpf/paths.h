@@ -83,7 +83,8 @@ noinline u32 write_path(u32 index, u64 dentry_address, u64 mnt_address, u32 offs
 	return (slot->written & WALK_BYTES) | result | (slot->written ? deleted : 0);
 }
 
-/* Collect the dentries from leaf to root in the slot; returns how many, at most MAX_NAMES. */
+/* Collect the dentries from leaf to root in the slot; returns how many, TOO_DEEP when the root was not reached. */
+#define TOO_DEEP 0xffff
 noinline u32 collect_names(u32 index, u64 dentry_address, u64 mnt_address)
 {
 	struct slot *slot = slot_at(index);
@@ -96,17 +97,17 @@ noinline u32 collect_names(u32 index, u64 dentry_address, u64 mnt_address)
 	for (u32 i = 0; i < MAX_NAMES; i++) {
 		int crossed = cross_mount(&dentry, &mnt);
 		if (crossed == 2)
-			break;
+			return slot->name_count;
 		if (crossed)
 			continue;
 		struct dentry *parent = READ(dentry, d_parent);
 		if (parent == dentry)
-			break;
+			return slot->name_count;
 		slot->names[slot->name_count & (MAX_NAMES - 1)] = (u64)dentry;
 		slot->name_count++;
 		dentry = parent;
 	}
-	return slot->name_count;
+	return TOO_DEEP;
 }
 
 /* The node behind `slot->key` (a spelled-out name before "*"), or 0 when nothing watched lies there. */
@@ -121,18 +122,22 @@ static always_inline u32 next_node(struct slot *slot)
 	return next ? *next : 0;
 }
 
-/* Follow the tree of watched paths along the `count` collected dentries, from the root down.
- * Returns WATCHED inside a watched path, OUTSIDE, else the inner node that was reached. */
+/* Follow the tree of watched paths along the `count` collected dentries, from the root down, without the last `ups`.
+ * Returns WATCHED inside a watched path, OUTSIDE, UNSURE for a path that is too deep, else the inner node that was
+ * reached. */
 #define OUTSIDE 0x40000000
-noinline u32 follow_names(u32 index, u32 count)
+#define UNSURE 0x20000000
+noinline u32 follow_names(u32 index, u32 count, u32 ups)
 {
 	struct slot *slot = slot_at(index);
 	u32 node = WATCH_ROOT;
 
-	if (!slot || count > MAX_NAMES)
+	if (!slot)
 		return OUTSIDE;
+	if (count > MAX_NAMES)
+		return UNSURE;
 	for (u32 i = 0; i < MAX_NAMES; i++) {
-		if (i >= count)
+		if (i + ups >= count)
 			break;
 		u32 place = count - 1 - i;
 		if (place >= MAX_NAMES)
@@ -152,7 +157,6 @@ noinline u32 follow_names(u32 index, u32 count)
 }
 
 /* A name is complete in `slot->key`: go on from `node`. Returns the next node, OUTSIDE, WATCHED, or UNSURE at "..". */
-#define UNSURE 0x20000000
 noinline u32 follow_name(u32 index, u32 node)
 {
 	struct slot *slot = slot_at(index);
@@ -187,7 +191,7 @@ noinline u32 follow_text(u32 index, u32 node, u32 offset)
 
 	if (!slot)
 		return OUTSIDE;
-	if (node & WATCHED)
+	if (node & (WATCHED | UNSURE))
 		return node;
 	slot->key_length = 0;
 	__builtin_memset(slot->key.name, 0, sizeof(slot->key.name));
@@ -205,4 +209,20 @@ noinline u32 follow_text(u32 index, u32 node, u32 offset)
 			return node;
 	}
 	return UNSURE;
+}
+
+/* How many "../" the text at `offset` begins with. */
+#define MAX_UPS 16
+noinline u32 leading_ups(u32 index, u32 offset)
+{
+	struct slot *slot = slot_at(index);
+
+	if (!slot)
+		return 0;
+	for (u32 i = 0; i < MAX_UPS; i++) {
+		char *text = &slot->data[(offset + 3 * i) & DATA_MASK];
+		if (text[0] != '.' || text[1] != '.' || text[2] != '/')
+			return i;
+	}
+	return 0;
 }
