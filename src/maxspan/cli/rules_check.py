@@ -86,9 +86,10 @@ def _escaped(text: str, *, of_property: bool = False) -> str:
 
 def _summary(ruleset: Ruleset) -> None:
     from maxspan.alerts.printable import printable
+    from maxspan.sinks.summary import counted
 
     click.echo(
-        f"{ruleset.files:,} files, {len(ruleset):,} rules, {len(ruleset.runnable):,} can run; "
+        f"{counted(ruleset.files, 'file')}, {counted(len(ruleset), 'rule')}, {len(ruleset.runnable):,} can run; "
         f"errors: {len(ruleset.errors):,}, warnings: {len(ruleset.warnings):,}",
         err=True,
     )

@@ -17,6 +17,8 @@ from maxspan.rules.positions import KeyPath
 from maxspan.schema.field_names import meant_by
 
 _MAXSPAN: Final = re.compile(r"maxspan\s*=\s*\w+")
+#: Finding what a name was meant to be takes a millisecond.
+_MAX_CHECKED_FIELDS: Final = 500
 NOT_YET: Final = "not runnable yet: "
 _WHAT: Final = {
     "esql": "it is an ES|QL query",
@@ -107,7 +109,7 @@ def _check_fields(rule: Rule, query: plan.Query, complain: Callable[[Complaint],
     """Warn of each field that nobody knows and whose name is very close to one that is known."""
     seen: set[str] = set()
     for field in all_fields(query):
-        if field.of or field.name in seen:
+        if field.of or field.name in seen or len(seen) >= _MAX_CHECKED_FIELDS:
             continue
         seen.add(field.name)
         meant = meant_by(field.name)

@@ -33,6 +33,12 @@ _decode_json: Final = msgspec.json.Decoder().decode
 _MAX_TOML_CHARACTERS: Final = 4 * 1024 * 1024
 #: Enough to see what is wrong with a file of other things.
 _KEPT_PROBLEMS: Final = 50
+#: A rule with more than this is no rule but an attempt to keep us busy.
+_MAX_COMPLAINTS: Final = 500
+
+
+class _TooManyComplaints(Exception):
+    """Reading a rule further is of no use."""
 
 
 @dataclass(slots=True)
@@ -148,9 +154,21 @@ def _add(
 ) -> None:
     """Read one rule, compile it and turn the complaints into problems that name the rule."""
     complaints: list[Complaint] = []
-    rule = read(Table(values, complaints.append))
+
+    def complain(complaint: Complaint) -> None:
+        complaints.append(complaint)
+        if len(complaints) > _MAX_COMPLAINTS:
+            raise _TooManyComplaints
+
+    try:
+        rule = read(Table(values, complain))
+        if rule is not None:
+            rule = compile_rule(rule, complain, query_at=query_at)
+    except _TooManyComplaints:
+        rule = None
+        message = f"more than {_MAX_COMPLAINTS} things are wrong with the rule, which is left out"
+        complaints.insert(0, Complaint("too-many-problems", message))
     if rule is not None:
-        rule = compile_rule(rule, complaints.append, query_at=query_at)
         wrong = next((complaint for complaint in complaints if complaint.severity == "error"), None)
         if wrong is not None and rule.runnable:
             rule = replace(rule, not_runnable=f"its file is wrong: {wrong.message}")

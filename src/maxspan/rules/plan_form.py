@@ -80,6 +80,12 @@ def query_from_form(form: object) -> plan.Query:
 def _node(form: Any) -> Any:
     if type(form) is not list:
         raise BadForm("a node is a list")
+    if form[0] == 0:  # constants and fields are most of all nodes
+        _, value, span = form
+        return plan.Literal(_plain(value), Span(span >> 32, span & 0xFFFFFFFF))
+    if form[0] == 1:
+        _, name, optional, of, span = form
+        return plan.Field(_plain(name), _plain(optional), _plain(of), Span(span >> 32, span & 0xFFFFFFFF))
     class_, readers = _READERS[form[0]]
     return class_(*[read(value) for read, value in zip(readers, form[1:], strict=True)])
 
