@@ -200,6 +200,14 @@ class TestCheck:
         assert lines[1].startswith(f"::error file={rules / 'd.json'},title=") and ",col=" not in lines[1]
         assert len(lines) == 2
 
+    def test_reasons_are_counted_and_none_is_left_out(self, tmp_path: Path) -> None:
+        twice = [kibana_rule(), kibana_rule("any where true")]
+        types = [kibana_rule(rule_id=f"r{number}", type=f"type{number}") for number in range(20)]
+        result = run("check", write(tmp_path / "x.json", [*twice, *types]))
+        assert "  1 its id is also that of another rule\n" in result.stderr
+        assert "  9 for 9 other reasons" in result.stderr
+        assert result.stdout.count("unknown-rule-type") == 20 and "(at rule_id)" in result.stdout
+
     def test_nothing_to_check(self, tmp_path: Path) -> None:
         result = run("check", tmp_path / "none")
         assert result.exit_code == 2 and "there is no such file" in result.stdout

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from maxspan.errors import Problem
     from maxspan.rules.model import Ruleset
     from maxspan.sinks.output import Output
+
+_SHOWN_REASONS: Final = 12
 
 
 @click.command("check", context_settings={"help_option_names": ["-h", "--help"]})
@@ -86,6 +88,7 @@ def _escaped(text: str, *, of_property: bool = False) -> str:
 
 def _summary(ruleset: Ruleset) -> None:
     from maxspan.alerts.printable import printable
+    from maxspan.rules.load import SAME_ID
     from maxspan.sinks.summary import counted
 
     click.echo(
@@ -93,5 +96,14 @@ def _summary(ruleset: Ruleset) -> None:
         f"errors: {len(ruleset.errors):,}, warnings: {len(ruleset.warnings):,}",
         err=True,
     )
-    for reason, count in Counter(rule.not_runnable for rule in ruleset.not_runnable).most_common(12):
+    reasons = Counter(
+        SAME_ID if rule.not_runnable.startswith(SAME_ID) else rule.not_runnable for rule in ruleset.not_runnable
+    )
+    shown = reasons.most_common(_SHOWN_REASONS)
+    for reason, count in shown:
         click.echo(f"  {count:,} {printable(reason[:160])}", err=True)
+    rest = reasons.total() - sum(count for _, count in shown)
+    if rest:
+        click.echo(
+            f"  {rest:,} for {len(reasons) - len(shown):,} other reasons (maxspan rules list --not-runnable)", err=True
+        )

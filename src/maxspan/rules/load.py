@@ -20,6 +20,9 @@ from maxspan.rules.parse import plain_text
 
 _SHIPPED: Final = Path(__file__).resolve().parent.parent / "shipped_rules"  # a link to rules/ in a checkout
 
+#: Begin of the reason why a rule does not run next to another one.
+SAME_ID: Final = "its id is also that of another rule"
+
 
 def shipped_rules_path() -> Path:
     """Give the folder of the rules that come with the package."""
@@ -74,7 +77,7 @@ def without_duplicates(rules: list[Rule]) -> tuple[list[Rule], list[Problem]]:
         if other is not rule:
             problems.append(_duplicate(rule, other))
             if rule.runnable:
-                rule = replace(rule, not_runnable=f"its id is also that of {other.name!r} in {other.path}")
+                rule = replace(rule, not_runnable=f"{SAME_ID}: {other.name!r} in {other.path}")
         out.append(rule)
     return out, problems
 
@@ -83,8 +86,8 @@ def _duplicate(rule: Rule, other: Rule) -> Problem:
     query = "the same query" if other.query == rule.query else "another query"
     message = f"the id {rule.id} is also that of {other.name!r} in {other.path}, which has {query}"
     hint = "only one of them runs, the other one; give this rule an id of its own or remove it"
-    key = "id" if rule.format == "endpoint" else "rule_id"
-    complaint = Complaint("duplicate-id", message, "warning", ("rule", key), of_value=True, hint=hint)
+    at = {"endpoint": ("rule", "id"), "elastic": ("rule", "rule_id"), "kibana": ("rule_id",)}[rule.format]
+    complaint = Complaint("duplicate-id", message, "warning", at, of_value=True, hint=hint)
     problem = _locator(rule).problem(complaint)
     return replace(problem, rule_id=rule.id, rule_name=rule.name)
 
