@@ -40,6 +40,9 @@ class BpfBackend:
     `watched`: paths whose files are reported (see `WatchList`; without any, there are no `open` and `path` records).
     `environment`: names of the variables that `Exec` carries. `ring_bytes`: size of the ring buffer, a power of two.
 
+    Numbers of processes and users are those of the host; so is the own pid, by which records are marked as `own`: a
+    container needs the host's pid namespace for that.
+
     `counters` has one kind more than `records.KINDS`: "skipped" counts runs of probes that the kernel left out (all
     of them lost), because it does not nest probes on a CPU. What they would have shown is not known.
     """

@@ -9,6 +9,7 @@ import ctypes
 import errno
 import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from ctypes import POINTER, c_bool, c_char_p, c_int, c_size_t, c_uint32, c_uint64, c_void_p
 from typing import Any, Final
 
@@ -24,6 +25,12 @@ PROGRAM_INFO_BYTES: Final = 224
 PRINTER = ctypes.CFUNCTYPE(c_int, c_int, c_char_p, c_void_p)
 
 
+class OpenOptions(ctypes.Structure):
+    """struct bpf_object_open_opts, its beginning"""
+
+    _fields_ = (("sz", c_size_t), ("object_name", c_char_p))
+
+
 class AttachOptions(ctypes.Structure):
     """struct bpf_perf_event_opts"""
 
@@ -34,7 +41,7 @@ def _signatures(library: ctypes.CDLL) -> None:
     """Tell ctypes the types of the functions in use. Raises AttributeError when the library lacks one."""
     table: dict[str, tuple[Any, tuple[Any, ...]]] = {
         "libbpf_set_print": (c_void_p, (c_void_p,)),
-        "bpf_object__open_mem": (c_void_p, (c_char_p, c_size_t, c_void_p)),
+        "bpf_object__open_mem": (c_void_p, (c_char_p, c_size_t, POINTER(OpenOptions))),
         "bpf_object__load": (c_int, (c_void_p,)),
         "bpf_object__close": (None, (c_void_p,)),
         "bpf_object__find_map_by_name": (c_void_p, (c_void_p, c_char_p)),
@@ -83,7 +90,9 @@ class BpfObject:
         self._printer = PRINTER(self._note)
         library.libbpf_set_print(ctypes.cast(self._printer, c_void_p))
         self._data = data
-        self._object: int | None = library.bpf_object__open_mem(data, len(data), None)
+        # Maps are listed under this name by bpftool.
+        options = OpenOptions(ctypes.sizeof(OpenOptions), b"maxspan")
+        self._object: int | None = library.bpf_object__open_mem(data, len(data), options)
         if not self._object:
             raise self._failure("the BPF object cannot be opened", ctypes.get_errno())
 
@@ -180,9 +189,11 @@ class BpfObject:
 
     def close(self) -> None:
         """Detach and unload everything. Safe to call twice."""
-        for link in self._links:
-            self._library.bpf_link__destroy(link)
-        self._links.clear()
+        if self._links:
+            # The kernel waits some 60 ms for each tracepoint; waiting at the same time halves that.
+            with ThreadPoolExecutor(len(self._links)) as threads:
+                list(threads.map(self._library.bpf_link__destroy, self._links))
+            self._links.clear()
         if self._object:
             self._library.bpf_object__close(self._object)
             self._object = None
