@@ -30,6 +30,7 @@ UNREADABLE_LIMIT: Final = 1000
 class Collector:
     """Hands over events as lines. `start`, then `poll` again and again, then `close`; all in one thread.
 
+    The backend has been started before: what happens while /proc is read waits in it, and nothing falls between.
     `watched` says of a path whether it is watched. `read_all` gives the processes that are there at the start.
     """
 
@@ -61,8 +62,7 @@ class Collector:
         self._lost_ends = 0
 
     def start(self) -> list[bytes]:
-        """Begin to watch; give an event for each process that runs. Raises SensorError."""
-        self.backend.start()
+        """Read what runs already, and give an event for each process."""
         now = time.time_ns()
         self.encoder.now(now)
         lines = self.encoder.running(self._read_all(), now)

@@ -1,0 +1,190 @@
+"""The watch itself: events to the rules, matches to the alerts, and the books every minute."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+
+from maxspan.alerts.group import group_of
+from maxspan.engine.detector import Counters
+from maxspan.engine.match import RuleMatch
+from maxspan.sensor.alert_output import Alerts
+from maxspan.sensor.collector import Collector
+from maxspan.sensor.event_log import EventLog
+from maxspan.sensor.ledger import Ledger
+from maxspan.sensor.losses import Losses, window_of
+from maxspan.sources.chunk import Chunk
+
+#: Chunks of this size decode fastest: they stay in the cache.
+CHUNK_BYTES: Final = 65_536
+LEDGER_S: Final = 60.0
+LOOK_S: Final = 1.0
+#: After the end is asked for, what lies in the ring is still taken for this long.
+DRAIN_S: Final = 2.0
+
+
+class StreamDetector(Protocol):
+    """Runs rules over a stream: matches come as soon as the lateness allows."""
+
+    @property
+    def counters(self) -> Counters: ...
+
+    def feed(self, chunk: Chunk) -> list[RuleMatch]: ...
+
+    def advance(self, now_ns: int) -> list[RuleMatch]:
+        """Let the clock go on without events; gives what is decided by that."""
+
+    def finish(self) -> list[RuleMatch]: ...
+
+
+class Display(Protocol):
+    """What tells people how the watch goes."""
+
+    def before_alert(self) -> None: ...
+
+    def note(self, text: str) -> None: ...
+
+    def status(self, ledger: Ledger, alerts: Alerts, *, minute: bool) -> None: ...
+
+
+class Watcher:
+    """Runs rules over what a collector hands over until `stop` says so.
+
+    `lateness_ms` is how long the detector waits for events that come out of order; `None` for a `detector` records
+    only. Nothing that is written can stop the watch but the standard output itself.
+    """
+
+    def __init__(
+        self,
+        collector: Collector,
+        alerts: Alerts,
+        display: Display,
+        *,
+        detector: StreamDetector | None,
+        events: EventLog | None = None,
+        lateness_ms: int = 100,
+    ) -> None:
+        self.collector = collector
+        self.alerts = alerts
+        self.detector = detector
+        self.events = events
+        self._display = display
+        self._lateness_ms = lateness_ms
+        self._losses = Losses(time.time_ns())
+        self._lines = 1
+        self._failing: dict[str, str] = {}
+        self._next_look = 0.0
+        self._next_ledger = 0.0
+        collector.keeps_events = events is not None
+
+    def run(self, stop: Callable[[], bool], *, seconds: float | None = None) -> Ledger:
+        """Watch until the end, and give the last reading of the books. Raises SensorError, SinkError, ClosedPipe."""
+        self._take(self.collector.start())
+        started = time.monotonic()
+        self._next_look, self._next_ledger = started, started + LEDGER_S
+        end = started + seconds if seconds is not None else float("inf")
+        waiting = True
+        while not stop() and (now := time.monotonic()) < end:
+            timeout = self._lateness_ms + 5 if waiting else 1000 * LOOK_S
+            lines = self.collector.poll(max(1, int(min(timeout, 1000 * (end - now)))))
+            if lines:
+                self._take(lines)
+                waiting = True
+            else:
+                waiting = False
+            self._advance()
+            self._duties()
+        return self._finish()
+
+    def _finish(self) -> Ledger:
+        deadline = time.monotonic() + DRAIN_S
+        while (lines := self.collector.poll(0)) and time.monotonic() < deadline:
+            self._take(lines)
+        ledger = self._look()
+        self._take([self.collector.ledger_line(ledger, time.time_ns())])
+        if self.detector is not None:
+            self._alert(self.detector.finish())
+        return self.collector.ledger()
+
+    def _take(self, lines: list[bytes]) -> None:
+        """Keep lines and run the rules on them."""
+        if self.events is not None and lines:
+            self.events.write(lines)
+            flows = self.collector.flows
+            flows.written, flows.not_written = self.events.written, self.events.not_written
+            self._tell_failure("events", self.events)
+        if self.detector is None:
+            return
+        for data, count in chunks(lines):
+            chunk = Chunk(data, path="", first_line=self._lines)
+            self._lines += count
+            self._alert(self.detector.feed(chunk))
+
+    def _advance(self) -> None:
+        if self.detector is not None:
+            self._alert(self.detector.advance(time.time_ns()))
+
+    def _alert(self, matches: Iterable[RuleMatch]) -> None:
+        looked = False
+        for match in matches:
+            group = group_of(match)
+            if group is None:
+                continue
+            if not looked:
+                self._look()
+                looked = True
+                self._display.before_alert()
+            window = window_of(match)
+            delay = (time.time_ns() - _latest(match)) / 1e6 if window is not None else None
+            self.alerts.write(group, lost=self._losses.of(match), delay_ms=delay)
+            if self.alerts.log is not None:
+                self._tell_failure("alerts", self.alerts.log)
+
+    def _duties(self) -> None:
+        now = time.monotonic()
+        if now < self._next_look:
+            return
+        self._next_look = now + LOOK_S
+        ledger = self._look()
+        minute = now >= self._next_ledger
+        if minute:
+            self._next_ledger = now + LEDGER_S
+            self._take([self.collector.ledger_line(ledger, time.time_ns())])
+        self._display.status(ledger, self.alerts, minute=minute)
+
+    def _look(self) -> Ledger:
+        ledger = self.collector.ledger()
+        if new := self._losses.look(time.time_ns(), ledger.lost):
+            self._display.note(f"{new:,} events were lost: alerts that need them cannot come ({ledger.lost:,} so far)")
+        return ledger
+
+    def _tell_failure(self, what: str, log: EventLog) -> None:
+        """Say once that a file cannot be written, and once that it can again."""
+        before = self._failing.get(what, "")
+        if log.failure == before:
+            return
+        self._failing[what] = log.failure
+        if log.failure:
+            text = f"cannot write {what} to {log.path}: {log.failure}; the watch goes on without, and counts"
+        else:
+            text = f"{what} are written to {log.path} again; {log.not_written:,} are missing there"
+        self._display.note(text)
+
+
+def _latest(match: RuleMatch) -> int:
+    return max(event.timestamp_ns or 0 for event in match.events if event is not None)
+
+
+def chunks(lines: list[bytes]) -> Iterable[tuple[bytes, int]]:
+    """Join lines to chunks of about `CHUNK_BYTES`; gives each with its number of lines."""
+    part: list[bytes] = []
+    size = 0
+    for line in lines:
+        part.append(line)
+        size += len(line)
+        if size >= CHUNK_BYTES:
+            yield b"\n".join(part) + b"\n", len(part)
+            part, size = [], 0
+    if part:
+        yield b"\n".join(part) + b"\n", len(part)
