@@ -19,28 +19,27 @@ Fields: TypeAlias = Mapping[str, list[Any]]
 MAX_DEPTH: Final = 64
 
 
-def nested(document: Mapping[str, Any]) -> Document:
-    """Give `document` with dotted keys written as nested objects; the caller owns the result.
+def nested(document: Document) -> Document:
+    """Give `document` with dotted keys written as nested objects; where there are none, the document itself.
 
     Where a dotted key cannot be nested because a plain value is in its way, it stays as it is. Lists are kept; a field
-    that is written twice (`a.b` and `a: {b: ...}`) has the values of both. What
-    comes back is never deeper than `MAX_DEPTH` and a little: a document that is, is opened down to its scalars, and
-    names of more than `MAX_DEPTH` parts stay dotted.
+    that is written twice (`a.b` and `a: {b: ...}`) has the values of both. What comes back is never deeper than
+    `MAX_DEPTH` and a little: a document that is, is opened down to its scalars, and names of more than `MAX_DEPTH`
+    parts stay dotted.
     """
-    return _nested(flatten(document) if _too_deep(document) else document, 0)
-
-
-def _too_deep(document: Mapping[str, Any]) -> bool:
+    dotted = False
     level: list[Any] = [document]
     for _ in range(MAX_DEPTH):
         below: list[Any] = []
         for value in level:
-            inner = value if type(value) is list else value.values()
-            below += [item for item in inner if type(item) is dict or type(item) is list]
+            if type(value) is dict:
+                dotted = dotted or "." in "".join(value)
+                value = value.values()
+            below += [item for item in value if type(item) is dict or type(item) is list]
         if not below:
-            return False
+            return _nested(document, 0) if dotted else document
         level = below
-    return True
+    return _nested(flatten(document), 0)
 
 
 def _nested(document: Mapping[str, Any], depth: int) -> Document:

@@ -26,11 +26,12 @@ def canonical(document: Mapping[str, Any]) -> bytes:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        kept = {key: _plain(item) for key, item in value.items()}
-        return {key: item for key, item in kept.items() if item is not None} or None
-    if isinstance(value, list):
-        items = [item for item in (_plain(item) for item in value) if item is not None]
+    kind = type(value)
+    if kind is dict:
+        kept = {key: plain for key, item in value.items() if (plain := _plain(item)) is not None}
+        return kept or None
+    if kind is list:
+        items = [plain for item in value if (plain := _plain(item)) is not None]
         if len(items) <= 1:
             return items[0] if items else None
         return items
