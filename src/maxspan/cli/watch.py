@@ -224,7 +224,7 @@ def _tell_gaps(backend: Backend, ruleset: Ruleset, screen: Screen) -> None:
 
     gaps = gaps_of(backend.missing_fields)
     for told, reason in gaps.reasons:
-        screen.say(f"not available: {told} ({reason})")
+        screen.say(f"not seen: {told}: {reason}")
     rules = cannot_fire(ruleset.runnable, gaps)
     if rules:
         screen.note(f"{len(rules):,} rules cannot fire without that:")

@@ -38,7 +38,7 @@ _ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 class Gaps(Struct, frozen=True):
-    """Fields that events never have, actions that no event has, and why, in the words of the backend."""
+    """Fields that events never have, actions that no event has, and `reasons`: what is missing, and why."""
 
     fields: frozenset[str] = frozenset()
     actions: frozenset[str] = frozenset()
@@ -53,13 +53,16 @@ def gaps_of(missing: Mapping[str, str]) -> Gaps:
     """Translate the `missing_fields` of a backend. A part of a kind only ("kind:detail") is told as a reason."""
     fields: set[str] = set()
     actions: set[str] = set()
-    reasons = []
+    reasons: dict[str, list[str]] = {}
     for name, reason in missing.items():
         told = (*_FIELDS.get(name, ()), *_ACTIONS.get(name, ()))
         fields.update(_FIELDS.get(name, ()))
         actions.update(_ACTIONS.get(name, ()))
-        reasons.append((", ".join(told) or name, reason))
-    return Gaps(frozenset(fields), frozenset(actions), tuple(reasons))
+        kind, _, detail = name.partition(":")
+        of_kind = (f"{detail} of {kind}",) if detail.startswith("/") else (kind,)
+        reasons.setdefault(reason, []).extend(told or of_kind)
+    grouped = ((", ".join(dict.fromkeys(names)), reason) for reason, names in reasons.items())
+    return Gaps(frozenset(fields), frozenset(actions), tuple(grouped))
 
 
 def cannot_fire(rules: Iterable[Rule], gaps: Gaps) -> list[Rule]:

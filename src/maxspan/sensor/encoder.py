@@ -105,6 +105,9 @@ class Encoder:
     def running(self, processes: Iterable[procfs.Running], time_ns: int) -> list[bytes]:
         """Take in what /proc told at the start, and give an event for each process that is no kernel thread."""
         known = self.table.snapshot(processes)
+        if self.hashes is not None:
+            for process in known:
+                self.hashes.ask(process.image, process.pid, process.program.executable)
         return [self._processes.running(time_ns, process) for process in known if process.program.executable]
 
     def encode(self, records: list[Record]) -> list[bytes]:
@@ -131,8 +134,7 @@ class Encoder:
                 if not hashes.known(key):
                     hashes.ask(key, record.pid, record.executable)
                     wanted.append(key)
-        if wanted:
-            hashes.wait(wanted)
+        hashes.wait(wanted)
 
     def _used(self, record: Record) -> bytes:
         self.counters[record.kind].used += 1
