@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from maxspan.sensor.accounts import Accounts
-from maxspan.sensor.encoder import Encoder
+from maxspan.sensor.encoder import CONNECTIONS, Encoder
 from maxspan.sensor.entity import TICK_NS, EntityIds
 from maxspan.sensor.machine import Machine
 from maxspan.sensor.processes import ProcessTable
@@ -66,7 +66,7 @@ def leave(pid: int, ticks: int, code: int = 0, ids: Ids = ROOT, **more: Any) -> 
 class Host:
     """Encodes records of a host on which `running` processes are in /proc."""
 
-    def __init__(self, tmp_path: Path | None = None, **limits: Any) -> None:
+    def __init__(self, tmp_path: Path | None = None, *, connections: int = CONNECTIONS, **limits: Any) -> None:
         self.running: dict[int, Running] = {}
         passwd, group = Path("/nonexistent"), Path("/nonexistent")
         if tmp_path is not None:
@@ -83,7 +83,7 @@ class Host:
             **limits,
         )
         self.watched: Callable[[str], bool] = lambda path: path.startswith("/etc/")
-        self.encoder = Encoder(MACHINE, self.table, watched=lambda path: self.watched(path))
+        self.encoder = Encoder(MACHINE, self.table, watched=lambda path: self.watched(path), connections=connections)
 
     def events(self, *records: Record) -> list[dict[str, Any]]:
         return [json.loads(line) for line in self.encoder.encode(list(records))]

@@ -21,7 +21,7 @@ import click
 @click.option("-q", "--quiet", is_flag=True, help="No figures; what was lost is still told.")
 @click.option("--strict", is_flag=True, help="Exit 3 when events were lost or could not be written.")
 def command(file: Path, program: tuple[str, ...], pid: int | None, **options: Any) -> None:
-    """Record what happens on this Linux host as events in FILE (NDJSON; it is replaced).
+    """Record what happens on this Linux host as events in FILE (NDJSON; what it held is gone).
 
     With a COMMAND after --, runs it and records it and everything that it starts, until it ends; its exit status is
     told, not handed on. With --pid, records a process that runs already, and its descendants. Else records everything
@@ -48,6 +48,7 @@ def _record(
     quiet: bool,
     strict: bool,
 ) -> int:
+    import os
     import sys
 
     from maxspan.cli.watching import CANNOT_WATCH, LOST, NOT_WRITTEN, Stop, open_collector
@@ -61,7 +62,7 @@ def _record(
     try:
         with stop.caught(), open_collector(backend, watch_path, environment, screen) as collector:
             if file.is_file():
-                file.unlink()
+                os.truncate(file, 0)
             log = EventLog(file)
             recording = Recording(collector, log, pid=pid, program=program)
             ledger = recording.run(stop, seconds=seconds)

@@ -40,7 +40,7 @@ from maxspan.sensor.records import (
 )
 
 #: Open connections whose process is remembered, for the end of the connection.
-CONNECTIONS: Final = 65_536
+CONNECTIONS: Final = 16_384
 
 
 class Encoded(Struct):

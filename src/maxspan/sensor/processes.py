@@ -18,7 +18,7 @@ from maxspan.sensor.program import Program, program_of, unknown_program
 from maxspan.sensor.records import NO_IDS, NO_IMAGE, Exec, Exit, Fork, Ids, Image, Record
 
 #: Ended processes that are kept for what still comes: closing connections, children whose fork is late.
-ENDED: Final = 8192
+ENDED: Final = 4096
 #: More live processes than this are looked at: some must have ended unseen.
 LIVE: Final = 262_144
 
