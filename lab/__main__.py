@@ -23,7 +23,7 @@ from lab.namespaces import Pair, open_pair
 from lab.outcome import Outcome
 from lab.payloads import build, load_payloads
 from lab.related import RELATED
-from lab.watch import Watch
+from lab.watch import SENSORS
 
 ROOT = Path(__file__).resolve().parent.parent
 LAST_ALERTS_SECONDS = 3.0
@@ -35,6 +35,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--kind", action="append", choices=KINDS, help="only these (default: all)")
     parser.add_argument("--only", action="append", metavar="NAME", help="only this payload or activity")
     parser.add_argument("--backend", choices=("bpf", "audit", "both", "none"), default="bpf")
+    parser.add_argument("--through", choices=tuple(SENSORS), default="watch", help="maxspan watch, or maxspan record")
     parser.add_argument("--rules", type=Path, default=ROOT / "rules")
     parser.add_argument("--save", type=Path, metavar="FOLDER", help="write lab-results.md and .json there")
     parser.add_argument("--limit", type=float, default=1200.0, metavar="SECONDS", help="begin nothing new after this")
@@ -90,7 +91,7 @@ def run_lab(options: argparse.Namespace, janitor: Janitor) -> int:
     merged: dict[tuple[str, str], Outcome] = {}
     for backend in backends or ("",):
         print(f"lab: under {backend or 'no sensor'}", file=sys.stderr)
-        watch = Watch(backend, options.rules, folder, janitor) if backend else None
+        watch = SENSORS[options.through](backend, options.rules, folder, janitor) if backend else None
         try:
             if watch is not None:
                 watch.start()
@@ -117,9 +118,9 @@ def run_lab(options: argparse.Namespace, janitor: Janitor) -> int:
             if outcome.worked is False and known.worked:
                 known.worked, known.trouble = False, f"{backend}: {outcome.trouble}"
     rows = list(merged.values())
-    print(report.markdown(rows, backends))
+    print(report.markdown(rows, backends, options.through))
     if options.save:
-        for path in report.write(options.save, rows, backends, said):
+        for path in report.write(options.save, rows, backends, said, options.through):
             print(f"lab: wrote {path}", file=sys.stderr)
     return 0 if all(row.worked is not False for row in rows) else 1
 

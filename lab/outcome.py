@@ -10,10 +10,12 @@ Kind = Literal["attack", "benign", "related"]
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert as the lab saw it: `seconds` lie between the event that completed the match and the alert on disk."""
+    """An alert as the lab saw it: `seconds` lie between the event that completed the match and the alert on disk.
+
+    None where the rules ran after the recording."""
 
     rule: str
-    seconds: float
+    seconds: float | None
 
 
 @dataclass(slots=True)
@@ -48,7 +50,10 @@ class Outcome:
     def document(self) -> dict[str, Any]:
         """The row as JSON takes it; times of day are left out, so that two runs can be compared."""
         alerts = {
-            backend: [{"rule": alert.rule, "seconds": round(alert.seconds, 3)} for alert in found]
+            backend: [
+                {"rule": alert.rule, "seconds": None if alert.seconds is None else round(alert.seconds, 3)}
+                for alert in found
+            ]
             for backend, found in self.alerts.items()
         }
         return {

@@ -27,7 +27,8 @@ def summary(outcomes: Sequence[Outcome], backends: Sequence[str]) -> dict[str, A
     }
     for backend in backends:
         ours = {outcome.name: [rule for rule in outcome.rules(backend) if rule != FOUNDING] for outcome in outcomes}
-        delays = sorted(alert.seconds for outcome in outcomes for alert in outcome.alerts.get(backend, []))
+        alerts = [alert for outcome in outcomes for alert in outcome.alerts.get(backend, [])]
+        delays = sorted(alert.seconds for alert in alerts if alert.seconds is not None)
         out[backend] = {
             "caught": sum(bool(ours[outcome.name]) for outcome in attacks),
             "caught_by_founding_rule": sum(FOUNDING in outcome.rules(backend) for outcome in attacks),
@@ -51,9 +52,12 @@ def _quantile(ordered: Sequence[float], share: float) -> float | None:
     return round(ordered[min(len(ordered) - 1, int(share * len(ordered)))], 3) if ordered else None
 
 
-def document(outcomes: Sequence[Outcome], backends: Sequence[str], said: dict[str, str]) -> dict[str, Any]:
-    """The whole run. `said` holds the last words of each watch."""
+def document(
+    outcomes: Sequence[Outcome], backends: Sequence[str], said: dict[str, str], through: str
+) -> dict[str, Any]:
+    """The whole run. `said` holds the last words of each sensor."""
     return {
+        "through": through,
         "kernel": platform.release(),
         "machine": platform.machine(),
         "summary": summary(outcomes, backends),
@@ -62,14 +66,21 @@ def document(outcomes: Sequence[Outcome], backends: Sequence[str], said: dict[st
     }
 
 
-def markdown(outcomes: Sequence[Outcome], backends: Sequence[str]) -> str:
-    """Three tables: payloads, ordinary work, related rules."""
+HOW = {
+    "watch": "`maxspan watch` printed. *Seconds* lie between the event that completed the match and the alert on disk.",
+    "record": "`maxspan record` wrote; the rules ran over the recordings by the reference engine, so there are no "
+    "seconds to the alert.",
+}
+
+
+def markdown(outcomes: Sequence[Outcome], backends: Sequence[str], through: str) -> str:
+    """Three tables: payloads, ordinary work, related rules. `through` is the command that watched."""
     counts = summary(outcomes, backends)
     lines = ["# Lab: the last run", ""]
     lines += [
         f"Made by `python -m lab` on kernel {platform.release()}, {platform.machine()}: what was really run, and what "
-        "`maxspan watch` really printed. *Seconds* lie between the event that completed the match and the alert on "
-        "disk. [lab-results.json](lab-results.json) holds every alert.",
+        f"{HOW[through]} [lab-results.json](lab-results.json) holds every alert. Alerts are given to a row by the "
+        "tree of processes.",
         "",
         f"- {counts['payloads']} payloads, {counts['shells']} gave a shell; {counts['activities']} ordinary "
         f"activities, {counts['activities_that_worked']} did their work.",
@@ -77,12 +88,14 @@ def markdown(outcomes: Sequence[Outcome], backends: Sequence[str]) -> str:
     for backend in backends:
         told = counts[backend]
         delay = told["seconds_to_alert"]
+        late = "the rules ran over the recording"
+        if delay["median"] is not None:
+            late = f"seconds to alert: median {delay['median']}, p99 {delay['p99']}, worst {delay['worst']}"
         lines.append(
             f"- **{backend}**: {told['caught']} of {counts['payloads']} payloads caught by the rules written here "
             f"({told['caught_by_founding_rule']} by the founding rule), {told['alerts_of_ordinary_work']} alerts over "
             f"ordinary work (the founding rule fires on {told['ordinary_work_with_founding_rule']} activities), "
-            f"{told['related_fired']} of {told['related']} related rules; seconds to alert: median {delay['median']}, "
-            f"p99 {delay['p99']}, worst {delay['worst']}."
+            f"{told['related_fired']} of {told['related']} related rules; {late}."
         )
         if told["missed"]:
             lines.append(f"  Missed: {', '.join(told['missed'])}.")
@@ -118,11 +131,11 @@ def _row(cells: Sequence[str]) -> str:
 
 
 def write(
-    folder: Path, outcomes: Sequence[Outcome], backends: Sequence[str], said: dict[str, str]
+    folder: Path, outcomes: Sequence[Outcome], backends: Sequence[str], said: dict[str, str], through: str
 ) -> tuple[Path, Path]:
     """Write lab-results.md and lab-results.json into a folder; gives both paths."""
     page, data = folder / "lab-results.md", folder / "lab-results.json"
-    page.write_text(markdown(outcomes, backends), "utf-8")
-    text = json.dumps(document(outcomes, backends, said), indent=1, ensure_ascii=False)
+    page.write_text(markdown(outcomes, backends, through), "utf-8")
+    text = json.dumps(document(outcomes, backends, said, through), indent=1, ensure_ascii=False)
     data.write_text(text + "\n", "utf-8")
     return page, data
