@@ -237,6 +237,8 @@ def _sequence(query: plan.SequenceQuery, translator: Translator) -> str:
     keys = [f"k{n}" for n in range(len(query.keys(stages[0])))]
     parts = []
     for number, stage in enumerate(stages):
+        if any(translator.columns.is_list(key.name) for key in query.keys(stage)):
+            raise Untranslatable("a list as join key")
         named = ", ".join(f"{translator.columns.plain(key.name)} AS k{n}" for n, key in enumerate(query.keys(stage)))
         known = "".join(
             f" AND {translator.columns.plain(key.name)} IS NOT NULL" for key in query.keys(stage) if not key.optional
@@ -244,17 +246,17 @@ def _sequence(query: plan.SequenceQuery, translator: Translator) -> str:
         selected = f"ts, ts AS first, pos{', ' + named if named else ''}"
         parts.append(f"h{number} AS (SELECT {selected} FROM events WHERE {translator.stage(stage)}{known})")
     previous = "h0"
-    within = f" AND h.ts - p.first <= {query.maxspan_ns // 1000}" if query.maxspan_ns is not None else ""
+    within = f" WHERE h.ts - h.first <= {query.maxspan_ns // 1000}" if query.maxspan_ns is not None else ""
     equal = "".join(f"h.{key} IS NOT DISTINCT FROM p.{key} AND " for key in keys)
     chosen = "".join(f", h.{key}" for key in keys)
     for number in range(1, len(stages)):
-        joined = f"SELECT h.ts, h.pos, p.pos AS before, p.first{chosen} FROM h{number} h ASOF JOIN {previous} p ON {equal}p.pos < h.pos"
-        parts.append(
-            f"j{number} AS ({joined} QUALIFY row_number() OVER (PARTITION BY before{chosen} ORDER BY h.pos) = 1)"
+        joined = (
+            f"SELECT h.ts, h.pos, p.pos AS before, p.first{chosen} FROM h{number} h "
+            f"ASOF JOIN {previous} p ON {equal}p.pos < h.pos"
         )
-        parts.append(
-            f"s{number} AS (SELECT h.* EXCLUDE (before) FROM j{number} h{' WHERE h.ts - h.first <= ' + str(query.maxspan_ns // 1000) if within else ''})"
-        )
+        once = f"QUALIFY row_number() OVER (PARTITION BY before{chosen} ORDER BY h.pos) = 1"
+        parts.append(f"j{number} AS ({joined} {once})")
+        parts.append(f"s{number} AS (SELECT h.* EXCLUDE (before) FROM j{number} h{within})")
         previous = f"s{number}"
     return f"WITH {', '.join(parts)} SELECT count(*) FROM {previous}"
 

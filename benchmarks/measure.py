@@ -1,0 +1,89 @@
+"""Runs tasks in processes of their own, several times in turn, and keeps the medians."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Failed(Exception):
+    """A task that did not end well; the message is the end of what it wrote."""
+
+
+@dataclass(slots=True)
+class Task:
+    """One task as `benchmarks.task` takes it, and what its runs gave."""
+
+    name: str
+    data: Path
+    rules: list[str]
+    options: list[str] = field(default_factory=list)
+    env: dict[str, str] = field(default_factory=dict)
+    runs: list[dict[str, Any]] = field(default_factory=list)
+
+    def run(self) -> None:
+        command = [sys.executable, "-m", "benchmarks.task", self.name, "--data", str(self.data), *self.options]
+        if self.rules:
+            command += ["--rules", *self.rules]
+        done = subprocess.run(command, cwd=ROOT, env=os.environ | self.env, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise Failed(f"{self.name}: " + " / ".join(done.stderr.strip().splitlines()[-2:]))
+        self.runs.append(json.loads(done.stdout))
+
+    def median(self, what: str = "seconds") -> float:
+        return statistics.median(run[what] for run in self.runs)
+
+    @property
+    def answer(self) -> dict[str, int]:
+        answers = [run["answer"] for run in self.runs]
+        assert all(answer == answers[0] for answer in answers), f"{self.name} gives other answers each time"
+        return dict(answers[0])
+
+    @property
+    def left_out(self) -> set[str]:
+        return set(self.runs[0].get("left_out", ()))
+
+
+def in_turn(tasks: Mapping[str, Task], repeats: int) -> None:
+    """Run every task `repeats` times, one after the other in each round, so that noise hits all alike."""
+    for _ in range(repeats):
+        for task in tasks.values():
+            task.run()
+
+
+def command_seconds(command: list[str], repeats: int) -> float:
+    """Give the median wall time of a command that prints nothing of interest."""
+    times = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        subprocess.run(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+        times.append(time.perf_counter() - begin)
+    return statistics.median(times)
+
+
+def peak_memory_mb(command: list[str], data: Path, size: int) -> tuple[float, int]:
+    """Pipe a file again and again into a command until `size` bytes went in; its peak resident memory and status."""
+    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    assert process.stdin is not None
+    content = data.read_bytes()
+    sent = 0
+    try:
+        while sent < size:
+            process.stdin.write(content)
+            sent += len(content)
+        process.stdin.close()
+    except BrokenPipeError as error:
+        raise Failed(f"{command[0]} stopped after {sent} bytes") from error
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    return usage.ru_maxrss / 1024, process.returncode
