@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from host import ROOT, Host, at, execute, flat, fork, leave, running, start_of
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.sensor.host import ROOT, Host, at, execute, flat, fork, leave, running, start_of
 
 from maxspan.engine.reference.detector import ReferenceDetector
 from maxspan.rules.load import load_rules

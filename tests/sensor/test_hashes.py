@@ -7,7 +7,7 @@ import os
 import time
 from pathlib import Path
 
-from host import MACHINE, Host, execute
+from tests.sensor.host import MACHINE, Host, execute
 
 from maxspan.sensor.encoder import Encoder
 from maxspan.sensor.hashes import Hashes

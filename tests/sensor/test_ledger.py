@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from host import EPOCH_NS, Host, execute, fork, leave
 from hypothesis import given
 from hypothesis import strategies as st
-from replay import ReplayBackend
+from tests.sensor.host import EPOCH_NS, Host, execute, fork, leave
+from tests.sensor.replay import ReplayBackend
 
 from maxspan.engine.match import MatchedEvent, RuleMatch
 from maxspan.languages import eql

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from host import Host, execute, fork, running
+from tests.sensor.host import Host, execute, fork, running
 
 from maxspan.sensor.lineage import container_part
 from maxspan.sensor.records import Cgroup, Ids

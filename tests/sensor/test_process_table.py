@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from host import ROOT, Host, execute, fork, leave, running, start_of
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.sensor.host import ROOT, Host, execute, fork, leave, running, start_of
 
 from maxspan.sensor.records import Accept, Close, Connect, Flow, Ids, IdsChange
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from host import Host, execute, fork, leave, running, start_of
+from tests.sensor.host import Host, execute, fork, leave, running, start_of
 
 from maxspan.sensor.records import Accept, Close, Connect, Flow, Fork, Ids, Image, Record
 

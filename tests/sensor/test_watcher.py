@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from host import Host, execute, fork, leave, running
-from replay import ReplayBackend
+from tests.sensor.host import Host, execute, fork, leave, running
+from tests.sensor.replay import ReplayBackend
 
 from maxspan.alerts.group import AlertGroup
 from maxspan.engine.match import RuleMatch
