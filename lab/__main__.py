@@ -130,7 +130,8 @@ def main() -> int:
     if os.geteuid() != 0:
         print("lab: run as root: it makes network namespaces and loads the sensor", file=sys.stderr)
         return 2
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # also where SIGINT is ignored, as in a job in the background
+        signal.signal(number, signal.default_int_handler)
     janitor = Janitor()
     status = 1
     try:

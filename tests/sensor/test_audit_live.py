@@ -143,7 +143,9 @@ def test_rules_of_a_killed_run_go_with_the_next(before: Status) -> None:
     made.close()
     assert own_rules() == 0
     control = AuditSocket()
-    control.set_status(enabled=before.enabled, backlog_wait_time=before.backlog_wait_time)
+    control.set_status(
+        enabled=before.enabled, backlog_limit=before.backlog_limit, backlog_wait_time=before.backlog_wait_time
+    )
     control.close()
 
 

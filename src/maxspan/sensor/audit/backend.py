@@ -46,6 +46,7 @@ MISSING_FIELDS: Final[Mapping[str, str]] = {
     "module": "not watched by this backend",
     "bpf": "not watched by this backend",
     "ids": "not watched by this backend",
+    "ids.capabilities": "audit does not tell them",
     "exit.signal": "a process that is killed is only missed later, at the next look at /proc",
     "exec.environment": "audit does not tell it",
     "fork.cgroup": "audit does not tell it",
