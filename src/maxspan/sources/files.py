@@ -18,8 +18,8 @@ from typing import BinaryIO, Final
 from maxspan.errors import Problem
 from maxspan.sources.chunk import Chunk
 from maxspan.sources.compression import BrokenArchive, CountedFile, blocks
-from maxspan.sources.finding import STDIN, EventFile, PathLike, batches, find, shown
-from maxspan.sources.json_documents import Unfinished, events_in, is_response, is_spread
+from maxspan.sources.finding import STDIN, EventFile, PathLike, find, shown
+from maxspan.sources.json_documents import Unfinished, batches, events_in, is_response, is_spread
 from maxspan.sources.lines import line_chunks
 
 __all__ = ["EventFile", "EventFiles"]
@@ -55,10 +55,13 @@ class EventFiles:
         try:
             with _open(file.path) as raw:
                 counted = CountedFile(raw)
-                for chunk in self._chunks(counted, shown(file.path)):
+                content = _Content(counted)
+                for chunk in self._chunks(iter(content), shown(file.path)):
                     if file.size:
                         self.bytes_done = before + min(counted.taken, file.size)
                     yield chunk
+                if content.failure is not None:
+                    raise content.failure
         except OSError as error:
             self._problem(file, "unreadable-file", f"cannot be read: {error.strerror}", "check it and its permissions")
         except BrokenArchive as error:
@@ -66,12 +69,14 @@ class EventFiles:
         except UnicodeDecodeError:
             self._problem(file, "bad-encoding", "the text is not whole UTF-16", "convert the file to UTF-8")
         except Unfinished as error:
+            if content.failure is not None:
+                self._problem(file, "broken-archive", str(content.failure), "fetch the file anew")
             hint = "the events before were read; one event a line is read even where others are broken"
             self._problem(file, "unfinished-json", str(error), hint, line=error.line)
 
-    def _chunks(self, file: CountedFile, path: str) -> Iterator[Chunk]:
+    def _chunks(self, content: Iterator[bytes], path: str) -> Iterator[Chunk]:
         """Choose how to read by the first bytes of the text."""
-        head, text = _peek(blocks(file))
+        head, text = _peek(content)
         if encoding := _UTF16_MARKS.get(head[:2]):
             head, text = _peek(_decoded(text, encoding))
         if head.startswith(_UTF8_MARK):
@@ -99,6 +104,20 @@ class EventFiles:
 
     def _problem(self, file: EventFile, code: str, message: str, hint: str, *, line: int = 0) -> None:
         self.problems.append(Problem(code, message, path=shown(file.path), line=line, hint=hint))
+
+
+class _Content:
+    """The decompressed bytes of a file; where they end too early, `failure` says so after the last of them."""
+
+    def __init__(self, file: CountedFile) -> None:
+        self._file = file
+        self.failure: BrokenArchive | OSError | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        try:
+            yield from blocks(self._file)
+        except (BrokenArchive, OSError) as error:
+            self.failure = error
 
 
 def _open(path: str) -> BinaryIO:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal, TypeAlias
@@ -113,27 +113,3 @@ def _kind(path: str) -> Literal["lines", "parquet"]:
 def shown(path: str) -> str:
     """Give the name of a file as problems and alerts show it."""
     return "<stdin>" if path == STDIN else path
-
-
-def batches(lines: Iterator[tuple[int, bytes]], size: int) -> Iterator[tuple[int, bytes]]:
-    """Put numbered lines together to texts of about `size` bytes, each with the number of its first line.
-
-    A number that would go back, or stay, goes on by one; gaps become blank lines.
-    """
-    parts: list[bytes] = []
-    first = following = 1
-    total = 0
-    for number, line in lines:
-        number = max(number, following)
-        if not parts:
-            first = number
-        elif number > following:
-            parts.append(b"\n" * (number - following))
-        parts += (line, b"\n")
-        following = number + 1
-        total += len(line) + 1
-        if total >= size:
-            yield first, b"".join(parts)
-            parts, total = [], 0
-    if parts:
-        yield first, b"".join(parts)

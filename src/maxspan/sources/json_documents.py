@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Iterable, Iterator
+from itertools import pairwise
 from typing import Final
 
 from maxspan.sources.lines import LONGEST_LINE
@@ -36,12 +37,17 @@ def is_response(head: bytes) -> bool:
 
 
 def is_spread(head: bytes) -> bool:
-    """Whether a text begins like an array, or like an object that goes on over several lines."""
-    text = head.lstrip()
-    if text.startswith(b"["):
+    """Whether a text begins like an array, or holds an object that goes on over several lines.
+
+    A line that was cut off is not taken for one: then the next line begins an object of its own.
+    """
+    lines = [line for line in map(bytes.strip, head.split(b"\n")) if line]
+    if lines and lines[0].startswith(b"["):
         return True
-    first, newline, _ = text.partition(b"\n")
-    return first.startswith(b"{") and bool(newline) and first.rstrip().endswith((b"{", b"[", b","))
+    return any(
+        line.startswith(b"{") and line.endswith((b"{", b"[", b",")) and not following.startswith(b"{")
+        for line, following in pairwise(lines)
+    )
 
 
 def events_in(blocks: Iterable[bytes], head: bytes) -> Iterator[tuple[int, bytes]]:
@@ -49,6 +55,37 @@ def events_in(blocks: Iterable[bytes], head: bytes) -> Iterator[tuple[int, bytes
     response = is_response(head)
     level = 3 if response else 1 if head.lstrip().startswith(b"[") else 0
     return _Splitter(level, listed=not response).split(blocks)
+
+
+def batches(lines: Iterable[tuple[int, bytes]], size: int) -> Iterator[tuple[int, bytes]]:
+    """Put numbered lines together to texts of about `size` bytes, each with the number of its first line.
+
+    A number that would go back, or stay, goes on by one; gaps become blank lines. Raises Unfinished after what came
+    before it.
+    """
+    parts: list[bytes] = []
+    first = following = 1
+    total = 0
+    failure: Unfinished | None = None
+    try:
+        for number, line in lines:
+            number = max(number, following)
+            if not parts:
+                first = number
+            elif number > following:
+                parts.append(b"\n" * (number - following))
+            parts += (line, b"\n")
+            following = number + 1
+            total += len(line) + 1
+            if total >= size:
+                yield first, b"".join(parts)
+                parts, total = [], 0
+    except Unfinished as error:
+        failure = error
+    if parts:
+        yield first, b"".join(parts)
+    if failure is not None:
+        raise failure
 
 
 class _Splitter:
