@@ -212,3 +212,46 @@ def test_a_recording_ends_its_command_when_the_time_is_over(tmp_path: Path) -> N
     recording = Recording(collector, EventLog(tmp_path / "x"), program=["sleep", "60"])
     recording.run(lambda: False, seconds=0.3)
     assert recording.status == -15
+
+
+def test_the_clock_of_the_rules_waits_for_what_lies_in_the_ring() -> None:
+    class Clock(Judge):
+        def __init__(self, backend: ReplayBackend) -> None:
+            super().__init__()
+            self.backend = backend
+            self.waiting_at_advance: list[int] = []
+
+        def advance(self, now_ns: int) -> list[RuleMatch]:
+            self.waiting_at_advance.append(len(self.backend._records))
+            assert now_ns <= time.time_ns()
+            return []
+
+    host = Host()
+    records = [(fork(100 + number, 60), False) for number in range(500)]
+    backend = ReplayBackend(records, batch=7, live=True)
+    collector = Collector(backend, hashes=False, read_all=list, table=host.table)
+    clock = Clock(backend)
+    watcher = Watcher(collector, Alerts(None, None), Screen(io.StringIO()), detector=clock, lateness_ms=1)
+    watcher.run(stop_when(lambda: bool(clock.waiting_at_advance)), seconds=20)
+    assert set(clock.waiting_at_advance) == {0}
+
+
+def test_processes_that_were_there_are_older_than_what_happened_while_they_were_read() -> None:
+    backend = ReplayBackend([(fork(20, 60), False)], live=True)
+    began = time.time_ns()
+    collector = Collector(
+        backend, hashes=False, read_all=lambda: [running(10, 5, 0, "/bin/sh")], table=Host().table, began_ns=began
+    )
+    first = json.loads(collector.start()[0])
+    second = json.loads(collector.poll(0)[0])
+    assert first["@timestamp"] < second["@timestamp"]
+
+
+def test_a_backend_that_breaks_down_ends_the_watch_with_its_books() -> None:
+    collector = Collector(ReplayBackend(broken=10_000), hashes=False, read_all=list, table=Host().table)
+    told = io.StringIO()
+    watcher = Watcher(collector, Alerts(None, None), Screen(told), detector=Judge(), lateness_ms=1)
+    ledger = watcher.run(lambda: False, seconds=60)
+    assert "unknown kind" in watcher.broken
+    assert "the watch ends: a record of an unknown kind" in told.getvalue()
+    assert ledger.flows.unreadable == 1001

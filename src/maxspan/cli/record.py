@@ -33,7 +33,11 @@ def command(file: Path, program: tuple[str, ...], pid: int | None, **options: An
     """
     if program and pid is not None:
         raise click.UsageError("give a COMMAND or --pid, not both")
-    raise SystemExit(_record(file, program, pid, **options))
+    try:
+        status = _record(file, program, pid, **options)
+    except KeyboardInterrupt:
+        status = 130
+    raise SystemExit(status)
 
 
 def _record(

@@ -106,6 +106,7 @@ def command(rules: tuple[str, ...], **options: Any) -> None:
       2    bad usage, rules with errors (the others ran), or this host cannot be watched
       3    with --strict: events were lost, late or unreadable
       4    standard output could not be written; 141: its reader went away
+      130  stopped by a second Ctrl-C
     """
     from maxspan.alerts.printable import printable
     from maxspan.cli.scanning import complain
@@ -120,6 +121,8 @@ def command(rules: tuple[str, ...], **options: Any) -> None:
         status = _watch(ruleset, **options)
     except UsageError as error:
         raise click.UsageError(printable(str(error))) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     raise SystemExit(2 if status in (0, 3) and ruleset.errors else status)
 
 
@@ -187,6 +190,8 @@ def _watch(
     lines = trouble(ledger, alerts, counters) if quiet else summary(ledger, alerts, took, counters, event_log)
     for text in lines:
         screen.line(text)
+    if watcher.broken:
+        return CANNOT_WATCH
     if strict and (ledger.lost or counters.late or counters.unreadable or counters.evicted or ledger.errors()):
         return LOST
     return 1 if fail_on_alert and alerts.total else 0

@@ -31,7 +31,9 @@ class Collector:
     """Hands over events as lines. `start`, then `poll` again and again, then `close`; all in one thread.
 
     The backend has been started before: what happens while /proc is read waits in it, and nothing falls between.
-    `watched` says of a path whether it is watched. `read_all` gives the processes that are there at the start.
+    `watched` says of a path whether it is watched. `read_all` gives the processes that are there at the start; their
+    events have the time `began_ns` (before the backend was started), so that nothing seen meanwhile is older.
+    `caught_up` is true when the last `poll` found nothing more to read.
     """
 
     def __init__(
@@ -43,11 +45,14 @@ class Collector:
         hashes: bool = True,
         read_all: Callable[[], Iterable[procfs.Running]] = procfs.read_all,
         table: ProcessTable | None = None,
+        began_ns: int | None = None,
     ) -> None:
         machine = machine if machine is not None else read_machine()
         self.backend = backend
         self.flows = Flows()
         self.keeps_events = False
+        self.caught_up = False
+        self._began_ns = time.time_ns() if began_ns is None else began_ns
         self._read_all = read_all
         self._hashes = Hashes() if hashes else None
         self.table = table or ProcessTable(
@@ -63,9 +68,8 @@ class Collector:
 
     def start(self) -> list[bytes]:
         """Read what runs already, and give an event for each process."""
-        now = time.time_ns()
-        self.encoder.now(now)
-        lines = self.encoder.running(self._read_all(), now)
+        self.encoder.now(time.time_ns())
+        lines = self.encoder.running(self._read_all(), self._began_ns)
         self.flows.running = len(lines)
         return self._fed(lines)
 
@@ -74,10 +78,12 @@ class Collector:
         try:
             records = self.backend.poll(timeout_ms)
         except SensorError:
+            self.caught_up = False
             self.flows.unreadable += 1
             if self.flows.unreadable > UNREADABLE_LIMIT:
                 raise
             return []
+        self.caught_up = not records
         return self._fed(self._encoded(records)) if records else []
 
     def ledger(self) -> Ledger:

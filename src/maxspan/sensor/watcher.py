@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from maxspan.alerts.group import group_of
 from maxspan.engine.detector import Counters
 from maxspan.engine.match import RuleMatch
+from maxspan.errors import SensorError
 from maxspan.sensor.alert_output import Alerts
 from maxspan.sensor.collector import Collector
 from maxspan.sensor.event_log import EventLog
@@ -22,6 +23,8 @@ LEDGER_S: Final = 60.0
 LOOK_S: Final = 1.0
 #: After the end is asked for, what lies in the ring is still taken for this long.
 DRAIN_S: Final = 2.0
+#: Batches that are taken in a row before the other duties have their turn.
+CATCH_UP: Final = 20
 
 
 class StreamDetector(Protocol):
@@ -69,6 +72,7 @@ class Watcher:
         self.alerts = alerts
         self.detector = detector
         self.events = events
+        self.broken = ""
         self._display = display
         self._lateness_ms = lateness_ms
         self._losses = Losses(time.time_ns())
@@ -79,28 +83,51 @@ class Watcher:
         collector.keeps_events = events is not None
 
     def run(self, stop: Callable[[], bool], *, seconds: float | None = None) -> Ledger:
-        """Watch until the end, and give the last reading of the books. Raises SensorError, SinkError, ClosedPipe."""
+        """Watch until the end, and give the last reading of the books. Raises SinkError, ClosedPipe.
+
+        A backend that breaks down ends the watch; `broken` says why then."""
         self._take(self.collector.start())
         started = time.monotonic()
         self._next_look, self._next_ledger = started, started + LEDGER_S
         end = started + seconds if seconds is not None else float("inf")
         waiting = True
-        while not stop() and (now := time.monotonic()) < end:
-            timeout = self._lateness_ms + 5 if waiting else 1000 * LOOK_S
-            lines = self.collector.poll(max(1, int(min(timeout, 1000 * (end - now)))))
-            if lines:
-                self._take(lines)
-                waiting = True
-            else:
-                waiting = False
-            self._advance()
-            self._duties()
+        try:
+            while not stop() and (now := time.monotonic()) < end:
+                timeout = self._lateness_ms + 5 if waiting else 1000 * LOOK_S
+                waiting = self._pass(max(1, int(min(timeout, 1000 * (end - now)))))
+                self._duties()
+            self._drain()
+        except SensorError as error:
+            self.broken = str(error)
+            self._display.note(f"the watch ends: {error}")
         return self._finish()
 
-    def _finish(self) -> Ledger:
-        deadline = time.monotonic() + DRAIN_S
-        while (lines := self.collector.poll(0)) and time.monotonic() < deadline:
+    def _pass(self, timeout_ms: int) -> bool:
+        """Take what comes within `timeout_ms`; give whether something came that may still be waited for.
+
+        The clock of the rules goes on only when everything before has been read: else what lies in the ring would
+        come too late for them."""
+        now_ns = time.time_ns()
+        lines = self.collector.poll(timeout_ms)
+        came = not self.collector.caught_up
+        for _ in range(CATCH_UP):
             self._take(lines)
+            if self.collector.caught_up:
+                self._advance(now_ns)
+                break
+            now_ns = time.time_ns()
+            lines = self.collector.poll(0)
+        return came
+
+    def _drain(self) -> None:
+        deadline = time.monotonic() + DRAIN_S
+        while time.monotonic() < deadline:
+            lines = self.collector.poll(0)
+            self._take(lines)
+            if self.collector.caught_up:
+                return
+
+    def _finish(self) -> Ledger:
         ledger = self._look()
         self._take([self.collector.ledger_line(ledger, time.time_ns())])
         if self.detector is not None:
@@ -109,7 +136,9 @@ class Watcher:
 
     def _take(self, lines: list[bytes]) -> None:
         """Keep lines and run the rules on them."""
-        if self.events is not None and lines:
+        if not lines:
+            return
+        if self.events is not None:
             self.events.write(lines)
             flows = self.collector.flows
             flows.written, flows.not_written = self.events.written, self.events.not_written
@@ -121,9 +150,9 @@ class Watcher:
             self._lines += count
             self._alert(self.detector.feed(chunk))
 
-    def _advance(self) -> None:
+    def _advance(self, now_ns: int) -> None:
         if self.detector is not None:
-            self._alert(self.detector.advance(time.time_ns()))
+            self._alert(self.detector.advance(now_ns))
 
     def _alert(self, matches: Iterable[RuleMatch]) -> None:
         looked = False
