@@ -42,7 +42,7 @@ def _column(name: str, type_: str) -> str:
     """Nanoseconds do not fit Python's datetime: such columns come as text."""
     quoted = '"' + name.replace('"', '""') + '"'
     if type_ == "TIMESTAMP_NS":
-        return f"strftime({quoted}, '%Y-%m-%dT%H:%M:%S.%nZ')"
+        return f"replace(CAST({quoted} AS VARCHAR), ' ', 'T') || 'Z'"
     return quoted
 
 
