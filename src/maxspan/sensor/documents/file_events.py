@@ -10,7 +10,7 @@ from msgspec.json import encode
 from maxspan.sensor.documents.envelope import FILE, Envelope
 from maxspan.sensor.documents.process_events import ProcessEvents
 from maxspan.sensor.process import Process
-from maxspan.sensor.records import NO_IMAGE, FileOpen, FilePath, Operation
+from maxspan.sensor.records import FileOpen, FilePath, Operation
 
 _TYPES: Final = {stat.S_IFREG: "file", stat.S_IFIFO: "fifo", stat.S_IFSOCK: "socket", stat.S_IFLNK: "symlink"}
 #: What a change of names is: the action, and what comes to be or goes.
@@ -42,9 +42,11 @@ class FileEvents:
     def opened(self, record: FileOpen, process: Process) -> bytes:
         """Write that a file was created, or opened for writing: what is written then is not seen."""
         told = named(record.path)
-        if record.image is not NO_IMAGE and record.image.inode:
-            image = record.image
-            told |= {"size": image.size, "inode": str(image.inode), "mode": f"{stat.S_IMODE(image.mode):04o}"}
+        image = record.image
+        if image.inode:
+            told["inode"] = str(image.inode)
+        if image.mode:  # a backend may know the inode alone
+            told |= {"size": image.size, "mode": f"{stat.S_IMODE(image.mode):04o}"}
             told["type"] = _TYPES.get(stat.S_IFMT(image.mode), "file")
         return self._document("creation" if record.created else "modification", record, process, told)
 

@@ -120,8 +120,8 @@ class ProcessEvents:
         `extra` are more members of `process`, each after a comma."""
         program = process.program
         thread = b'"id":%d,"name":%b' % (tid or process.pid, encode(comm))
-        if capabilities:
-            ids = process.ids
+        ids = process.ids
+        if capabilities and (ids.capabilities_permitted or ids.capabilities_effective):
             thread += b',"capabilities":{"effective":%b,"permitted":%b}' % (
                 capability_names(ids.capabilities_effective),
                 capability_names(ids.capabilities_permitted),
