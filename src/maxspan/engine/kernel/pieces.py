@@ -1,0 +1,120 @@
+"""A stage's condition as pieces: conjunctions of conditions that look at one field each.
+
+An event fulfils an exact piece when each field's value fulfils the piece's conditions on that field, so that what a
+value rules out can be remembered for the value alone. The logic above leaves is two-valued: De Morgan's rules hold.
+What does not split that way makes a piece inexact: it lets too much through, and the reference decides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from maxspan.languages import plan
+
+#: a stage gets at most this many pieces
+MOST: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Conditions by field name, all of which must hold; `exact` if they are all there is to it."""
+
+    conditions: dict[str, tuple[plan.Condition, ...]] = field(default_factory=dict)
+    exact: bool = True
+
+    def joined(self, other: Piece) -> Piece:
+        merged = dict(self.conditions)
+        for name, conditions in other.conditions.items():
+            merged[name] = tuple(dict.fromkeys((*merged.get(name, ()), *conditions)))
+        return Piece(merged, self.exact and other.exact)
+
+
+_ANYTHING: Final = Piece()
+_UNSURE: Final = Piece(exact=False)
+
+
+def pieces_of(stage: plan.Stage, category_field: str, unsplit: frozenset[str]) -> list[Piece]:
+    """Split a stage, its category included; none if no event can fulfil it. Leaves on `unsplit` fields stay whole."""
+    splitter = _Splitter(unsplit)
+    found = splitter.split(canonical(stage.where))
+    if stage.category is None:
+        return found
+    equal = plan.Comparison("==", plan.Field(category_field), plan.Literal(stage.category))
+    return [piece.joined(Piece({category_field: (equal,)})) for piece in found]
+
+
+def canonical(node: plan.Condition) -> plan.Condition:
+    """Write a condition with leaves that hold for a list when they do for one of its values: without `!=`, `== null`."""
+    match node:
+        case plan.And(items=items) | plan.Or(items=items):
+            return type(node)(tuple(map(canonical, items)))
+        case plan.Not(item=item):
+            inner = canonical(item)
+            return inner.item if isinstance(inner, plan.Not) else plan.Not(inner)
+        case plan.IsNull(operand=plan.Field() as operand, negated=negated):
+            exists = plan.IsNull(operand, True)
+            return exists if negated else plan.Not(exists)
+        case plan.Comparison(op="!=", left=plan.Field() as left, right=plan.Literal() as right):
+            return plan.Not(plan.Comparison("==", left, right))
+        case _:
+            return node
+
+
+class _Splitter:
+    def __init__(self, unsplit: frozenset[str]) -> None:
+        self.unsplit = unsplit
+
+    def split(self, node: plan.Condition) -> list[Piece]:
+        name = self._single(node)
+        if name:
+            return [Piece({name: (node,)})]
+        match node:
+            case plan.Literal(value=value):
+                return [_ANYTHING] if value is True else []
+            case plan.And(items=items):
+                return self._all(items)
+            case plan.Or(items=items):
+                return self._any(items)
+            case plan.Not(item=plan.And(items=items)):
+                return self._any(map(_negated, items))
+            case plan.Not(item=plan.Or(items=items)):
+                return self._all(map(_negated, items))
+            case plan.Not(item=plan.Not(item=item)):
+                return self.split(item)
+            case plan.Not(item=plan.Literal(value=value)):
+                return [] if value is True else [_ANYTHING]
+            case _:
+                return [_UNSURE]
+
+    def _single(self, node: plan.Condition) -> str:
+        """Give the one field that a condition looks at, if each of its leaves reads it exactly once."""
+        names: set[str] = set()
+        for leaf in plan.leaves(node):
+            read = [found.name for found in plan.fields(leaf)]
+            if len(read) != 1:
+                return ""
+            names.update(read)
+        if len(names) != 1 or names & self.unsplit:
+            return ""
+        return names.pop()
+
+    def _any(self, items: Iterable[plan.Condition]) -> list[Piece]:
+        found = [piece for item in items for piece in self.split(item)]
+        return found if len(found) <= MOST else [_UNSURE]
+
+    def _all(self, items: Iterable[plan.Condition]) -> list[Piece]:
+        out = [_ANYTHING]
+        for found in sorted((self.split(item) for item in items), key=len):
+            if not found:
+                return []
+            if len(out) * len(found) > MOST:
+                out = [piece.joined(_UNSURE) for piece in out]
+            else:
+                out = [one.joined(other) for one in out for other in found]
+        return out
+
+
+def _negated(item: plan.Condition) -> plan.Condition:
+    return item.item if isinstance(item, plan.Not) else plan.Not(item)

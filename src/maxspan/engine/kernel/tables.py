@@ -1,0 +1,174 @@
+"""What a field's value rules out: for every value that was seen, the mask of the pieces that it leaves possible."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from maxspan.engine.kernel.patterns import FieldPatterns
+from maxspan.engine.reference.condition import Evaluator
+from maxspan.languages import plan
+from maxspan.languages.casefold import fold
+
+#: Tables forget everything when they hold this many values, or this many characters of them.
+MOST_VALUES: Final = 50_000
+MOST_CHARACTERS: Final = 4_000_000
+
+Pieces = dict[plan.Condition, int]
+
+
+class FieldTable(dict[Any, int]):
+    """Maps a value of one field to a mask of pieces; `table[value]` for a scalar, a tuple, or None (missing).
+
+    Atoms are the leaves of the conditions on the field: the bits of a list
+    are those of its values together.
+    """
+
+    def __init__(self, name: str, conditions: Pieces, every: int, evaluator: Evaluator) -> None:
+        super().__init__()
+        self.name = name
+        self.conditions = conditions
+        self.all = every
+        self.constrained = 0
+        for mask in conditions.values():
+            self.constrained |= mask
+        self.atoms: dict[plan.Leaf, int] = {}
+        self._evaluator = evaluator
+        self._exact: dict[str, int] = {}
+        self._folded: dict[str, int] = {}
+        self._patterns = FieldPatterns()
+        self._slow: list[tuple[plan.Leaf, int]] = []
+        self._missing = 0
+        for condition in conditions:
+            for leaf in plan.leaves(condition):
+                if leaf not in self.atoms:
+                    self._add(leaf)
+        self._patterns.compile()
+        self._bits: dict[str, int] = {}
+        self._masks: dict[int, int] = {}
+        self._others: dict[tuple[type, Any], int] = {}
+        self._characters = 0
+
+    def _add(self, leaf: plan.Leaf) -> None:
+        bit = self.atoms[leaf] = 1 << len(self.atoms)
+        if self._evaluator.leaf(leaf, {}):
+            self._missing |= bit
+        match leaf:
+            case plan.Comparison(op="==", left=plan.Field(), right=plan.Literal(value=str() as text)):
+                self._exact[text] = self._exact.get(text, 0) | bit
+            case plan.In(operand=plan.Field(), values=values, insensitive=insensitive) if all(
+                isinstance(item.value, str) for item in values
+            ):
+                for item in values:
+                    self._word(str(item.value), bit, insensitive)
+            case plan.Like(operand=plan.Field(), patterns=patterns):
+                for pattern in patterns:
+                    if "*" in pattern or "?" in pattern:
+                        self._patterns.add_like(leaf, pattern, bit)
+                    else:
+                        self._word(pattern, bit, leaf.insensitive)
+            case plan.Regex(operand=plan.Field(), patterns=patterns):
+                for pattern in patterns:
+                    self._patterns.add_regex(leaf, pattern, bit)
+            case _:
+                self._slow.append((leaf, bit))
+
+    def _word(self, text: str, bit: int, insensitive: bool) -> None:
+        if insensitive:
+            self._folded[fold(text)] = self._folded.get(fold(text), 0) | bit
+        else:
+            self._exact[text] = self._exact.get(text, 0) | bit
+
+    # --- masks -------------------------------------------------------------------------------------------------------
+
+    def __missing__(self, value: Any) -> int:
+        """Compute the mask of a value that is not known yet; a tuple is a list of values."""
+        if value is None:
+            mask = self._mask_of(self._missing)
+        elif type(value) is str:
+            mask = self._mask_of(self._text_bits(value))
+            self._grow(value)
+        elif type(value) is tuple:
+            mask = self.mask(value)
+            if not all(type(item) is str for item in value):
+                return mask
+            self._characters += sum(map(len, value))
+            self._grow("")
+        else:
+            return self._mask_of(self._other_bits(value))
+        self[value] = mask
+        return mask
+
+    def mask(self, values: Iterable[Any]) -> int:
+        """Give the mask of a list of scalars; empty, or all null, is missing."""
+        bits, found = 0, False
+        known = self._bits
+        for value in values:
+            if type(value) is str:
+                one = known.get(value)
+                bits |= self._text_bits(value) if one is None else one
+                found = True
+            elif value is not None:
+                bits |= self._other_bits(value)
+                found = True
+        if not found:
+            bits = self._missing
+        mask = self._masks.get(bits)
+        return self._mask_of(bits) if mask is None else mask
+
+    def _grow(self, value: str) -> None:
+        self._characters += len(value)
+        if len(self) + len(self._bits) > MOST_VALUES or self._characters > MOST_CHARACTERS:
+            self.clear()
+            self._bits.clear()
+            self._characters = 0
+
+    def _text_bits(self, value: str) -> int:
+        known = self._bits.get(value)
+        if known is not None:
+            return known
+        folded = fold(value)
+        bits = self._exact.get(value, 0) | self._folded.get(folded, 0) | self._patterns.bits(value, folded)
+        for leaf, bit in self._slow:
+            if self._evaluator.leaf(leaf, {self.name: [value]}):
+                bits |= bit
+        self._bits[value] = bits
+        self._grow(value)
+        return bits
+
+    def _other_bits(self, value: Any) -> int:
+        """Numbers and booleans: 1, 1.0 and true are three values, and only some leaves know them."""
+        key = (type(value), value)
+        known = self._others.get(key)
+        if known is None:
+            fields = {self.name: [value]}
+            known = sum(bit for leaf, bit in self.atoms.items() if self._evaluator.leaf(leaf, fields))
+            if len(self._others) > MOST_VALUES:
+                self._others.clear()
+            self._others[key] = known
+        return known
+
+    def _mask_of(self, bits: int) -> int:
+        """Rule out the pieces whose conditions the atoms do not fulfil."""
+        known = self._masks.get(bits)
+        if known is not None:
+            return known
+        mask = self.all
+        for condition, pieces in self.conditions.items():
+            if mask & pieces and not self._holds(condition, bits):
+                mask &= ~pieces
+        if len(self._masks) > MOST_VALUES:
+            self._masks.clear()
+        self._masks[bits] = mask
+        return mask
+
+    def _holds(self, condition: plan.Condition, bits: int) -> bool:
+        match condition:
+            case plan.And(items=items):
+                return all(self._holds(item, bits) for item in items)
+            case plan.Or(items=items):
+                return any(self._holds(item, bits) for item in items)
+            case plan.Not(item=item):
+                return not self._holds(item, bits)
+            case _:
+                return bool(bits & self.atoms[condition])

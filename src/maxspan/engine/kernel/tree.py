@@ -1,0 +1,137 @@
+"""From an event to the stages that it fulfils: one look-up a field, the field that rules out most first.
+
+The way is a tree that grows as events come: below each place stands, for each set of pieces that is still possible, the
+field to ask next. The first step asks several fields at once, of which few combinations occur.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from maxspan.engine.kernel.decoding import FieldDecoder, Getter
+from maxspan.engine.kernel.tables import FieldTable
+from maxspan.schema.index_patterns import Told, told_by
+
+#: asked at once, if rules read them
+GATES: Final = ("event.category", "event.type", "event.action", "host.os.type")
+TOLD: Final = ("data_stream.type", "data_stream.dataset", "data_stream.namespace", "event.dataset", "_index")
+#: The tree is forgotten when it has this many places.
+MOST_PLACES: Final = 50_000
+#: these hold long and ever new values: asked late
+_COSTLY: Final = ("args", "command_line", "path", "title", "message", "ScriptBlockText", "working_directory")
+
+
+class Place:
+    """One place in the tree: the pieces possible here and the field to ask; `table` is None where all is asked."""
+
+    __slots__ = ("children", "getter", "mask", "name", "table", "used")
+
+    def __init__(
+        self, mask: int, used: frozenset[str], name: str, table: FieldTable | None, getter: Getter | None
+    ) -> None:
+        self.mask = mask
+        self.used = used
+        self.name = name
+        self.table = table
+        self.getter = getter
+        self.children: dict[int, Place] = {}
+
+
+class Tree:
+    """Finds the mask of pieces that an event fulfils, 0 for none.
+
+    `applies` gives the mask of pieces whose rule's index patterns admit what an event tells of its place.
+    """
+
+    def __init__(
+        self,
+        tables: Mapping[str, FieldTable],
+        decoder: FieldDecoder,
+        categories: Iterable[str],
+        every: int,
+        applies: Callable[[Told], int] | None,
+    ) -> None:
+        self._tables = tables
+        self._decoder = decoder
+        self._every = every
+        self._applies = applies
+        self.gates = tuple(name for name in dict.fromkeys((*categories, *GATES)) if name in tables)
+        self._told = TOLD if applies is not None else ()
+        names = (*self.gates, *self._told)
+        getter = decoder.getter(*names) if names else None
+        self.gate: Getter = (lambda event: ()) if getter is None else getter
+        if len(names) == 1:
+            single = self.gate
+            self.gate = lambda event: (single(event),)
+        self.roots: dict[Any, Place] = {}
+        self._places = 0
+
+    # --- the fast way ------------------------------------------------------------------------------------------------
+
+    def mask(self, event: Any) -> int:
+        """Give the pieces that a decoded event fulfils. Raises TypeError where a value is no scalar or list of them."""
+        key = self.gate(event)
+        place = self.roots.get(key) or self._root(key)
+        while True:
+            table = place.table
+            if table is None:
+                return place.mask
+            mask = place.mask & table[place.getter(event)]  # type: ignore[misc]
+            if not mask:
+                return 0
+            place = place.children.get(mask) or self._child(place, mask)
+
+    def _root(self, key: tuple[Any, ...]) -> Place:
+        values = [list(part) if type(part) is tuple else [] if part is None else [part] for part in key]
+        fields = dict(zip((*self.gates, *self._told), values, strict=True))
+        root = self._first(fields, "")
+        if all(type(item) is str for value in values for item in value):
+            self.roots[key] = root
+        return root
+
+    # --- the general way ---------------------------------------------------------------------------------------------
+
+    def mask_of_fields(self, fields: Mapping[str, Sequence[Any]], index: str = "") -> int:
+        """Give the same for a flattened event; `index` is that of the document around it."""
+        place = self._first(fields, index)
+        while place.table is not None:
+            mask = place.mask & place.table.mask(fields.get(place.name, ()))
+            if not mask:
+                return 0
+            place = place.children.get(mask) or self._child(place, mask)
+        return place.mask
+
+    def _first(self, fields: Mapping[str, Sequence[Any]], index: str) -> Place:
+        mask = self._every
+        if self._applies is not None:
+            mask &= self._applies(told_by({name: fields.get(name, ()) for name in TOLD}, index))
+        for name in self.gates:
+            mask &= self._tables[name].mask(fields.get(name, ()))
+        key = (mask, None)
+        root = self.roots.get(key)
+        if root is None:
+            root = self.roots[key] = self._place(mask, frozenset(self.gates))
+        return root
+
+    # --- growing -----------------------------------------------------------------------------------------------------
+
+    def _child(self, place: Place, mask: int) -> Place:
+        if self._places > MOST_PLACES:
+            self.roots.clear()
+            self._places = 0
+        child = self._place(mask, place.used | {place.name})
+        place.children[mask] = child
+        return child
+
+    def _place(self, mask: int, used: frozenset[str]) -> Place:
+        self._places += 1
+        best, most = "", 0.0
+        for name, table in self._tables.items():
+            if name in used:
+                continue
+            constrained = (mask & table.constrained).bit_count()
+            score = constrained / (4 if name.endswith(_COSTLY) else 1)
+            if score > most:
+                best, most = name, score
+        return Place(mask, used, best, self._tables.get(best), self._decoder.getter(best) if best else None)
