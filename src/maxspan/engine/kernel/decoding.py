@@ -1,7 +1,7 @@
 """Lines become typed structures that hold only the fields that the rules read.
 
-What such a structure cannot say is refused by it, or found beforehand, and goes the general way: keys with dots, lists of
-objects, null objects, wrapped documents, what is not strict JSON.
+What such a structure cannot say is refused by it, or found beforehand, and goes the general way: keys with dots, lists
+of objects, null objects, wrapped documents, what is not strict JSON.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _WRAPPERS: Final = ("_source", "fields")
 _options = re2.Options()
 _options.encoding = re2.Options.Encoding.LATIN1
 _options.log_errors = False
-#: a key with a dot in it, or an escaped character that may be one; also finds the like inside of texts, which is harmless
+#: a key with a dot in it, or an escaped character that may be one; the like inside of texts is harmless
 _DOTTED: Final = re2.compile(rb'\.[^"]*"\s*:', _options)
 _ESCAPED: Final = re2.compile(rb'\\u00[0-9a-fA-F]{2}[^"]*"\s*:', _options)
 

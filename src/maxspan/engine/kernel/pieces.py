@@ -46,7 +46,7 @@ def pieces_of(stage: plan.Stage, category_field: str, unsplit: frozenset[str]) -
 
 
 def canonical(node: plan.Condition) -> plan.Condition:
-    """Write a condition with leaves that hold for a list when they do for one of its values: without `!=`, `== null`."""
+    """Write a condition with leaves that hold for a list when they do for one value: no `!=`, no `== null`."""
     match node:
         case plan.And(items=items) | plan.Or(items=items):
             return type(node)(tuple(map(canonical, items)))

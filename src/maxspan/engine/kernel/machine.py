@@ -1,0 +1,231 @@
+"""Sequences from what survived the conditions, in order: the state of one rule (sections 2 to 6 of the semantics)."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from maxspan.engine.kernel.survivors import Survivor
+from maxspan.engine.reference.event import Key, Ordinal, key_order
+from maxspan.languages import plan
+
+_MS: Final = 1_000_000
+
+
+@dataclass(slots=True)
+class Hit:
+    """An event that has a part in a sequence: which stages it fulfils, by their number, with its keys for each."""
+
+    ordinal: Ordinal
+    survivor: Survivor
+    positive: list[tuple[int, list[Key]]]
+    missing: list[tuple[int, list[Key]]]
+    until: list[Key]
+
+    @property
+    def time_ns(self) -> int:
+        return self.ordinal[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """One complete sequence: its events with None for each missing stage, and its key."""
+
+    hits: tuple[Hit | None, ...]
+    key: Key
+
+    @property
+    def order(self) -> tuple[Any, ...]:
+        return self.last.ordinal, key_order(self.key)
+
+    @property
+    def first(self) -> Hit:
+        return next(hit for hit in self.hits if hit is not None)
+
+    @property
+    def last(self) -> Hit:
+        return next(hit for hit in reversed(self.hits) if hit is not None)
+
+
+Chain = tuple[Hit, ...]
+
+
+class Machine:
+    """Takes hits in the order of events and gives sequences.
+
+    `advance` tells how far time has gone: what can no longer be completed is forgotten, and what waits for an event to
+    be missing is decided. `finish` decides all the rest. Without a maxspan at most `most_keys` keys are kept, the ones
+    that were used longest ago go first, and `evicted` counts their unfinished sequences.
+    """
+
+    def __init__(self, query: plan.SequenceQuery, *, most_keys: int) -> None:
+        self.maxspan_ns = query.maxspan_ns
+        self.stages = query.expanded()
+        self.missing = [number for number, stage in enumerate(self.stages) if stage.missing]
+        self.last_stage = len(self.stages) - len(self.missing) - 1
+        self.most_keys = most_keys
+        self.evicted = 0
+        self._pending: dict[Key, list[list[Chain]]] = {}
+        self._untils: dict[Key, list[Ordinal]] = {}
+        self._seen: dict[int, dict[Key, list[int]]] = {number: {} for number in self.missing}
+        self._waiting: deque[Completed] = deque()
+        self._ends: deque[tuple[int, Key]] = deque()
+        places = [number for number, stage in enumerate(self.stages) if not stage.missing]
+        self._leading = range(places[0])
+        self._trailing = range(places[-1] + 1, len(self.stages))
+        self._middle = [number for number in self.missing if places[0] < number < places[-1]]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is kept: a hit that begins no sequence then changes nothing."""
+        return not self._pending and not self._waiting
+
+    # --- taking hits -------------------------------------------------------------------------------------------------
+
+    def take(self, hit: Hit) -> Iterator[Completed]:
+        """Give one hit to all stages; gives what it completes, if no missing event can change that any more."""
+        for key in hit.until:
+            if key in self._pending or hit.positive:
+                self._untils.setdefault(key, []).append(hit.ordinal)
+                del self._untils[key][:-2]
+        for number, keys in hit.missing:
+            for key in keys:
+                self._seen[number].setdefault(key, []).append(hit.time_ns)
+        for stage, keys in hit.positive:
+            for key in keys:
+                chain = self._continued(hit, stage, key) if stage else (hit,)
+                if chain is not None:
+                    yield from self._advanced(chain, stage, key)
+
+    def _continued(self, hit: Hit, stage: int, key: Key) -> Chain | None:
+        """Continue the latest sequence that is strictly older; it and all older ones are gone, whatever comes of it."""
+        stages = self._pending.get(key)
+        if stages is None:
+            return None
+        waiting = stages[stage - 1]
+        index = len(waiting) - 1
+        while index >= 0 and waiting[index][-1].ordinal >= hit.ordinal:
+            index -= 1
+        if index < 0:
+            return None
+        chain = waiting[index]
+        del waiting[: index + 1]
+        if not any(stages):
+            self._forget(key, keep_untils=True)
+        late = self.maxspan_ns is not None and hit.time_ns - chain[0].time_ns > self.maxspan_ns
+        ended = any(chain[-1].ordinal <= until < hit.ordinal for until in self._latest_until(key, hit))
+        if key not in self._pending:
+            self._untils.pop(key, None)
+        return None if late or ended else (*chain, hit)
+
+    def _latest_until(self, key: Key, hit: Hit) -> list[Ordinal]:
+        """Give the latest `until` event before a hit, if there is one (section 4)."""
+        before = [until for until in self._untils.get(key, ()) if until < hit.ordinal]
+        return before[-1:]
+
+    def _advanced(self, chain: Chain, stage: int, key: Key) -> Iterator[Completed]:
+        if stage == self.last_stage:
+            yield from self._completed(chain, key)
+            return
+        stages = self._pending.get(key)
+        if stages is None:
+            stages = self._pending[key] = [[] for _ in range(self.last_stage)]
+        elif self.maxspan_ns is None:
+            self._pending[key] = self._pending.pop(key)  # the one used last
+        stages[stage].append(chain)
+        if stage == 0 and self.maxspan_ns is not None:
+            self._ends.append((chain[0].time_ns + self.maxspan_ns, key))
+        if self.maxspan_ns is None and len(self._pending) > self.most_keys:
+            oldest = next(iter(self._pending))
+            self.evicted += sum(map(len, self._pending[oldest]))
+            self._forget(oldest)
+
+    def _forget(self, key: Key, *, keep_untils: bool = False) -> None:
+        self._pending.pop(key, None)
+        if not keep_untils:
+            self._untils.pop(key, None)
+
+    # --- missing events ----------------------------------------------------------------------------------------------
+
+    def _completed(self, chain: Chain, key: Key) -> Iterator[Completed]:
+        remaining = iter(chain)
+        sequence = Completed(tuple(None if stage.missing else next(remaining) for stage in self.stages), key)
+        if self.missing:
+            self._waiting.append(sequence)  # decided when time has passed
+        else:
+            yield sequence
+
+    def _absent(self, sequence: Completed) -> bool:
+        """Whether all missing stages are absent around and between the events of a sequence (section 6)."""
+        if any(self._between(number, sequence) for number in self._middle):
+            return False
+        first, last, maxspan = sequence.first.time_ns, sequence.last.time_ns, self.maxspan_ns or 0
+        lead = max((t for n in self._leading for t in self._before(n, sequence.key, first)), default=None)
+        trail = min((t for n in self._trailing for t in self._after(n, sequence.key, last)), default=None)
+        if self._leading and self._trailing:
+            return lead is None or trail is None or trail - lead > maxspan
+        if self._leading:
+            return lead is None or last - lead > maxspan
+        return not self._trailing or trail is None or trail - first > maxspan
+
+    def _between(self, number: int, sequence: Completed) -> bool:
+        before = next(hit for hit in reversed(sequence.hits[:number]) if hit is not None)
+        after = next(hit for hit in sequence.hits[number:] if hit is not None)
+        low, high = before.time_ns // _MS, after.time_ns // _MS
+        times = self._seen[number].get(sequence.key, [])
+        following = bisect_right(times, low, key=lambda time: time // _MS)
+        return following < len(times) and times[following] // _MS < high
+
+    def _before(self, number: int, key: Key, time_ns: int) -> list[int]:
+        times = self._seen[number].get(key, [])
+        index = bisect_left(times, time_ns)
+        return times[index - 1 : index] if index else []
+
+    def _after(self, number: int, key: Key, time_ns: int) -> list[int]:
+        times = self._seen[number].get(key, [])
+        index = bisect_right(times, time_ns)
+        return times[index : index + 1]
+
+    # --- time --------------------------------------------------------------------------------------------------------
+
+    def advance(self, now_ns: int) -> Iterator[Completed]:
+        """Forget and decide what depends on events at or before `now_ns` alone; events up to then have all come."""
+        maxspan = self.maxspan_ns
+        if maxspan is None:
+            return
+        while self._ends and self._ends[0][0] < now_ns:
+            _, key = self._ends.popleft()
+            self._expire(key, now_ns - maxspan)
+        if not self.missing:
+            return
+        while self._waiting and self._waiting[0].first.time_ns + maxspan < now_ns:
+            sequence = self._waiting.popleft()
+            if self._absent(sequence):
+                yield sequence
+        for seen in self._seen.values():
+            for key in [key for key, times in seen.items() if times[-1] < now_ns - 2 * maxspan]:
+                del seen[key]
+
+    def _expire(self, key: Key, oldest_ns: int) -> None:
+        stages = self._pending.get(key)
+        if stages is None:
+            return
+        for chains in stages:
+            chains[:] = [chain for chain in chains if chain[0].time_ns >= oldest_ns]
+        if not any(stages):
+            self._forget(key)
+
+    def finish(self) -> Iterator[Completed]:
+        """Decide all that waits: the end of the events counts as absence."""
+        while self._waiting:
+            sequence = self._waiting.popleft()
+            if self._absent(sequence):
+                yield sequence
+
+
+def in_order(found: Sequence[Completed]) -> list[Completed]:
+    """Sort sequences as Elasticsearch gives them: by their last event, then by key."""
+    return sorted(found, key=lambda sequence: sequence.order)
