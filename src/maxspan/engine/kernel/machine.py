@@ -73,6 +73,7 @@ class Machine:
         self._seen: dict[int, dict[Key, list[int]]] = {number: {} for number in self.missing}
         self._waiting: deque[Completed] = deque()
         self._ends: deque[tuple[int, Key]] = deque()
+        self._next_sweep = 0
         places = [number for number, stage in enumerate(self.stages) if not stage.missing]
         self._leading = range(places[0])
         self._trailing = range(places[-1] + 1, len(self.stages))
@@ -81,7 +82,7 @@ class Machine:
     @property
     def is_empty(self) -> bool:
         """Whether nothing is kept: a hit that begins no sequence then changes nothing."""
-        return not self._pending and not self._waiting
+        return not self._pending and not self._waiting and not any(self._seen.values())
 
     # --- taking hits -------------------------------------------------------------------------------------------------
 
@@ -153,9 +154,9 @@ class Machine:
     def _completed(self, chain: Chain, key: Key) -> Iterator[Completed]:
         remaining = iter(chain)
         sequence = Completed(tuple(None if stage.missing else next(remaining) for stage in self.stages), key)
-        if self.missing:
+        if self._trailing:
             self._waiting.append(sequence)  # decided when time has passed
-        else:
+        elif not self.missing or self._absent(sequence):
             yield sequence
 
     def _absent(self, sequence: Completed) -> bool:
@@ -199,15 +200,22 @@ class Machine:
         while self._ends and self._ends[0][0] < now_ns:
             _, key = self._ends.popleft()
             self._expire(key, now_ns - maxspan)
-        if not self.missing:
-            return
         while self._waiting and self._waiting[0].first.time_ns + maxspan < now_ns:
             sequence = self._waiting.popleft()
             if self._absent(sequence):
                 yield sequence
+        if self.missing and now_ns >= self._next_sweep:
+            self._next_sweep = now_ns + maxspan
+            self._sweep(now_ns - 2 * maxspan)
+
+    def _sweep(self, oldest_ns: int) -> None:
+        """Forget events of missing stages that are too old to stand before a sequence that can still come."""
         for seen in self._seen.values():
-            for key in [key for key, times in seen.items() if times[-1] < now_ns - 2 * maxspan]:
-                del seen[key]
+            for key in list(seen):
+                times = seen[key]
+                del times[: bisect_left(times, oldest_ns)]
+                if not times:
+                    del seen[key]
 
     def _expire(self, key: Key, oldest_ns: int) -> None:
         stages = self._pending.get(key)

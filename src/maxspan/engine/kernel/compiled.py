@@ -1,0 +1,161 @@
+"""A set of rules made ready: the stages of all of them as pieces in one tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from maxspan.engine.kernel.decoding import FieldDecoder
+from maxspan.engine.kernel.pieces import Piece, pieces_of
+from maxspan.engine.kernel.tables import FieldTable
+from maxspan.engine.kernel.tree import TOLD, Tree
+from maxspan.engine.reference.condition import UNTYPED, Evaluator
+from maxspan.engine.reference.event import FieldNames
+from maxspan.languages import plan
+from maxspan.languages.constraints import pass_on
+from maxspan.rules.model import Rule
+from maxspan.schema.index_patterns import IndexPatterns, Told
+
+#: fields whose conditions depend on a type: the reference judges them
+_TYPED: Final = frozenset(UNTYPED)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Role:
+    """One stage of one rule. `numbers` are its places among the positive stages, or among all for a missing one."""
+
+    rule: CompiledRule
+    kind: Literal["event", "positive", "missing", "until", "sample"]
+    stage: plan.Stage
+    numbers: tuple[int, ...] = ()
+    by: tuple[plan.Field, ...] = ()
+
+
+@dataclass(slots=True, eq=False)
+class CompiledRule:
+    """A rule, its query with the conditions on keys passed on, and what judges its events."""
+
+    number: int
+    rule: Rule
+    query: plan.Query
+    names: FieldNames
+    evaluator: Evaluator
+    roles: list[Role] = field(default_factory=list)
+
+    @property
+    def is_sequence(self) -> bool:
+        return isinstance(self.query, plan.SequenceQuery)
+
+    @property
+    def host_key(self) -> bool:
+        """Whether all events of a sequence come from one host: each stage has the host's id at the same place."""
+        if not isinstance(self.query, plan.SequenceQuery):
+            return False
+        lists = [role.by for role in self.roles]
+        return any(
+            all(by[place].name == "host.id" and not by[place].optional for by in lists)
+            for place in range(len(lists[0]))
+        )
+
+
+def compile_rule(number: int, rule: Rule) -> CompiledRule:
+    """Take a runnable rule apart into its stages."""
+    query = rule.plan
+    assert query is not None
+    names = FieldNames(rule.timestamp_field, rule.tiebreaker_field or "event.sequence", rule.category_field)
+    evaluator = Evaluator({**UNTYPED, names.timestamp: "date_nanos"}, seconds=True)
+    if isinstance(query, plan.SequenceQuery):
+        query = pass_on(query)
+    out = CompiledRule(number, rule, query, names, evaluator)
+    if isinstance(query, plan.EventQuery):
+        out.roles.append(Role(out, "event", query.stage))
+    elif isinstance(query, plan.SampleQuery):
+        out.roles += [Role(out, "sample", stage, (n,), query.keys(stage)) for n, stage in enumerate(query.stages)]
+    else:
+        positive = whole = 0
+        for stage in query.stages:
+            numbers = range(whole, whole + stage.runs) if stage.missing else range(positive, positive + stage.runs)
+            out.roles.append(
+                Role(out, "missing" if stage.missing else "positive", stage, tuple(numbers), query.keys(stage))
+            )
+            whole += stage.runs
+            positive += 0 if stage.missing else stage.runs
+        if query.until is not None:
+            out.roles.append(Role(out, "until", query.until, (), query.keys(query.until)))
+    return out
+
+
+class CompiledRules:
+    """All rules together: `tree.mask(event)` and `roles(mask)` give the stages that an event fulfils.
+
+    A role that comes with False is only possible: the reference has to judge the whole event.
+    """
+
+    def __init__(self, rules: Iterable[Rule], *, ignore_index: bool = False) -> None:
+        runnable = [rule for rule in rules if rule.runnable and rule.plan is not None]
+        self.rules = [compile_rule(number, rule) for number, rule in enumerate(runnable)]
+        self._pieces: list[tuple[Role, Piece]] = []
+        unsplit = _TYPED | {rule.names.timestamp for rule in self.rules}
+        for rule in self.rules:
+            for role in rule.roles:
+                self._pieces += [(role, piece) for piece in pieces_of(role.stage, rule.names.category, unsplit)]
+        self.every = (1 << len(self._pieces)) - 1
+        self._patterns = (
+            {}
+            if ignore_index
+            else {rule.number: IndexPatterns(rule.rule.index) for rule in self.rules if rule.rule.index}
+        )
+        self._applying: dict[Told, int] = {}
+        tables = self._tables()
+        self.decoder = FieldDecoder(self._read(tables))
+        categories = [rule.names.category for rule in self.rules]
+        applies = self._applies if self._patterns else None
+        self.tree = Tree(tables, self.decoder, categories, self.every, applies)
+        self._roles: dict[int, tuple[tuple[Role, bool], ...]] = {}
+
+    def _tables(self) -> dict[str, FieldTable]:
+        by_field: dict[str, dict[plan.Condition, int]] = {}
+        for number, (_, piece) in enumerate(self._pieces):
+            for name, conditions in piece.conditions.items():
+                masks = by_field.setdefault(name, {})
+                for condition in conditions:
+                    masks[condition] = masks.get(condition, 0) | (1 << number)
+        evaluator = Evaluator(UNTYPED, seconds=True)
+        return {name: FieldTable(name, masks, self.every, evaluator) for name, masks in by_field.items()}
+
+    def _read(self, tables: Iterable[str]) -> set[str]:
+        names = {*tables, "host.id"} | (set(TOLD) if self._patterns else set())
+        for rule in self.rules:
+            names |= {rule.names.timestamp, rule.names.tiebreaker or "event.sequence", rule.names.category}
+            names |= {key.name for role in rule.roles for key in role.by}
+        return names
+
+    def _applies(self, told: Told) -> int:
+        known = self._applying.get(told)
+        if known is None:
+            known = 0
+            for number, (role, _) in enumerate(self._pieces):
+                patterns = self._patterns.get(role.rule.number)
+                if patterns is None or patterns.apply_to(told):
+                    known |= 1 << number
+            if len(self._applying) < 10_000:
+                self._applying[told] = known
+        return known
+
+    def roles(self, mask: int) -> tuple[tuple[Role, bool], ...]:
+        """Give the roles that a mask of pieces stands for, each with whether that is certain."""
+        known = self._roles.get(mask)
+        if known is None:
+            sure: dict[Role, bool] = {}
+            rest = mask
+            while rest:
+                bit = rest & -rest
+                role, piece = self._pieces[bit.bit_length() - 1]
+                sure[role] = sure.get(role, False) or piece.exact
+                rest ^= bit
+            known = tuple(sure.items())
+            if len(self._roles) > 50_000:
+                self._roles.clear()
+            self._roles[mask] = known
+        return known
