@@ -1,0 +1,58 @@
+"""Events that fulfil something, as the rest of the kernel sees them: their fields, wherever they were decoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from maxspan.engine.kernel.decoding import FieldDecoder, Getter
+from maxspan.sources.document import decode_line, flatten, unwrap
+
+
+class DecodedFields:
+    """The fields of a typed event by name, as lists of values; only fields that the rules read are there."""
+
+    __slots__ = ("_decoder", "_event", "_getters")
+
+    def __init__(self, event: Any, decoder: FieldDecoder, getters: dict[str, Getter]) -> None:
+        self._event = event
+        self._decoder = decoder
+        self._getters = getters
+
+    def get(self, name: str, default: Sequence[Any] = ()) -> Sequence[Any]:
+        getter = self._getters.get(name)
+        if getter is None:
+            getter = self._getters[name] = self._decoder.getter(name)
+        value = getter(self._event)
+        if value is None:
+            return default
+        return [item for item in value if item is not None] if type(value) is tuple else (value,)
+
+
+@dataclass(slots=True)
+class Candidate:
+    """An event that fulfils pieces of rules: the mask, its fields, and where it stood."""
+
+    mask: int
+    fields: Any
+    line: bytes
+    position: int
+    path: str
+    number: int
+    index: str = ""
+    id: str = ""
+    raw: bytes = b""
+
+    def whole(self) -> dict[str, list[Any]]:
+        """Give all fields of the event, decoded anew where only some are known."""
+        if isinstance(self.fields, dict):
+            return self.fields
+        return flatten(unwrap(decode_line(self.line)).source)
+
+
+def numbered_lines(data: bytes, first: int) -> Iterator[tuple[int, bytes]]:
+    """Give the lines of a chunk that hold something, with their numbers."""
+    for number, line in enumerate(data.split(b"\n"), first):
+        if line and not line.isspace():
+            yield number, line

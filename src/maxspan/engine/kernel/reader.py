@@ -1,0 +1,91 @@
+"""Chunks become candidates: the events that fulfil a piece of some rule."""
+
+from __future__ import annotations
+
+import msgspec
+
+from maxspan.engine.detector import Counters
+from maxspan.engine.kernel.compiled import CompiledRules
+from maxspan.engine.kernel.decoding import Getter, is_dotted
+from maxspan.engine.kernel.events import Candidate, DecodedFields, numbered_lines
+from maxspan.errors import Problem
+from maxspan.sources.chunk import Chunk
+from maxspan.sources.document import decode_line, flatten, unwrap
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Reader:
+    """Decodes chunks and asks the rules; counts events and what cannot be read.
+
+    Typed structures first; a chunk that they refuse goes line by line, and a line that they refuse the general way.
+    """
+
+    def __init__(self, rules: CompiledRules, counters: Counters) -> None:
+        self._rules = rules
+        self._counters = counters
+        self._getters: dict[str, Getter] = {}
+
+    def read(self, chunk: Chunk) -> list[Candidate]:
+        """Give the candidates of a chunk, in the order of its lines."""
+        data = chunk.data
+        self._counters.bytes += len(data)
+        if is_dotted(data):
+            return self._line_by_line(chunk)
+        try:
+            events = self._rules.decoder.decode_lines(data)
+            mask_of = self._rules.tree.mask
+            found = []
+            for number, event in enumerate(events):
+                mask = mask_of(event)
+                if mask:
+                    found.append((number, event, mask))
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError):
+            return self._line_by_line(chunk)
+        if found:
+            lines = list(numbered_lines(data, chunk.first_line))
+            if len(lines) != len(events):
+                return self._line_by_line(chunk)
+            first = self._counters.events
+            out = [self._candidate(event, mask, chunk, *lines[n], first + n) for n, event, mask in found]
+        else:
+            out = []
+        self._counters.events += len(events)
+        return out
+
+    def _candidate(self, event: object, mask: int, chunk: Chunk, number: int, line: bytes, position: int) -> Candidate:
+        fields = DecodedFields(event, self._rules.decoder, self._getters)
+        return Candidate(mask, fields, line, position, chunk.path, number, raw=line.strip())
+
+    def _line_by_line(self, chunk: Chunk) -> list[Candidate]:
+        out = []
+        for number, line in numbered_lines(chunk.data, chunk.first_line):
+            candidate = self._line(chunk, number, line)
+            if candidate is not None:
+                out.append(candidate)
+        return out
+
+    def _line(self, chunk: Chunk, number: int, line: bytes) -> Candidate | None:
+        position = self._counters.events
+        if not is_dotted(line):
+            try:
+                event = self._rules.decoder.decode(line)
+                mask = self._rules.tree.mask(event)
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError):
+                pass
+            else:
+                self._counters.events += 1
+                return self._candidate(event, mask, chunk, number, line, position) if mask else None
+        try:
+            hit = unwrap(decode_line(line))
+        except ValueError as error:
+            self._counters.unreadable += 1
+            self._counters.note(Problem("unreadable-line", str(error), path=chunk.path, line=number))
+            return None
+        self._counters.events += 1
+        fields = flatten(hit.source)
+        mask = self._rules.tree.mask_of_fields(fields, hit.index)
+        if not mask:
+            return None
+        raw = _encode(hit.source) if hit.index or hit.id else line.strip()
+        return Candidate(mask, fields, line, position, chunk.path, number, hit.index, hit.id, raw)
