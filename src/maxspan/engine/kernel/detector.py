@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 
 from maxspan.engine.detector import Counters
@@ -161,7 +162,7 @@ class KernelDetector:
 
     def _sequences(self, query: plan.SequenceQuery, hits: list[Hit]) -> list[Completed]:
         hits.sort(key=lambda hit: hit.ordinal)
-        machine = Machine(query, most_keys=len(hits) + 1)
+        machine = Machine(query, most_keys=sys.maxsize)
         found: list[Completed] = []
         for number, hit in enumerate(hits):
             if number % 256 == 0:

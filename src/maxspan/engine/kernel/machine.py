@@ -100,6 +100,10 @@ class Machine:
                 chain = self._continued(hit, stage, key) if stage else (hit,)
                 if chain is not None:
                     yield from self._advanced(chain, stage, key)
+        if self._untils:
+            for key in (*hit.until, *(key for _, keys in hit.positive for key in keys)):
+                if key not in self._pending:
+                    self._untils.pop(key, None)
 
     def _continued(self, hit: Hit, stage: int, key: Key) -> Chain | None:
         """Continue the latest sequence that is strictly older; it and all older ones are gone, whatever comes of it."""
@@ -115,11 +119,9 @@ class Machine:
         chain = waiting[index]
         del waiting[: index + 1]
         if not any(stages):
-            self._forget(key, keep_untils=True)
+            del self._pending[key]
         late = self.maxspan_ns is not None and hit.time_ns - chain[0].time_ns > self.maxspan_ns
         ended = any(chain[-1].ordinal <= until < hit.ordinal for until in self._latest_until(key, hit))
-        if key not in self._pending:
-            self._untils.pop(key, None)
         return None if late or ended else (*chain, hit)
 
     def _latest_until(self, key: Key, hit: Hit) -> list[Ordinal]:
@@ -144,10 +146,9 @@ class Machine:
             self.evicted += sum(map(len, self._pending[oldest]))
             self._forget(oldest)
 
-    def _forget(self, key: Key, *, keep_untils: bool = False) -> None:
+    def _forget(self, key: Key) -> None:
         self._pending.pop(key, None)
-        if not keep_untils:
-            self._untils.pop(key, None)
+        self._untils.pop(key, None)
 
     # --- missing events ----------------------------------------------------------------------------------------------
 
