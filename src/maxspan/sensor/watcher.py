@@ -74,7 +74,9 @@ class Watcher:
         self.events = events
         self.broken = ""
         self._display = display
-        self._lateness_ms = lateness_ms
+        #: Until then matches may still wait for events that come out of order; a moment more than the rules wait.
+        self._settled_at = 0.0
+        self._lateness_s = lateness_ms / 1000 + 0.005
         self._losses = Losses(time.time_ns())
         self._lines = 1
         self._failing: dict[str, str] = {}
@@ -90,11 +92,11 @@ class Watcher:
         started = time.monotonic()
         self._next_look, self._next_ledger = started, started + LEDGER_S
         end = started + seconds if seconds is not None else float("inf")
-        waiting = True
         try:
             while not stop() and (now := time.monotonic()) < end:
-                timeout = self._lateness_ms + 5 if waiting else 1000 * LOOK_S
-                waiting = self._pass(max(1, int(min(timeout, 1000 * (end - now)))))
+                settling = self._settled_at - now
+                timeout = settling if settling > 0 else LOOK_S
+                self._pass(max(1, int(1000 * min(timeout, end - now))))
                 self._duties()
             self._drain()
         except SensorError as error:
@@ -102,22 +104,23 @@ class Watcher:
             self._display.note(f"the watch ends: {error}")
         return self._finish()
 
-    def _pass(self, timeout_ms: int) -> bool:
-        """Take what comes within `timeout_ms`; give whether something came that may still be waited for.
+    def _pass(self, timeout_ms: int) -> None:
+        """Take what comes within `timeout_ms`, and all that lies in the ring then.
 
         The clock of the rules goes on only when everything before has been read: else what lies in the ring would
-        come too late for them."""
-        now_ns = time.time_ns()
+        come too late for them. So it is looked at before a reading that finds nothing more."""
         lines = self.collector.poll(timeout_ms)
-        came = not self.collector.caught_up
+        if not self.collector.caught_up:
+            self._settled_at = time.monotonic() + self._lateness_s
         for _ in range(CATCH_UP):
             self._take(lines)
-            if self.collector.caught_up:
-                self._advance(now_ns)
-                break
             now_ns = time.time_ns()
             lines = self.collector.poll(0)
-        return came
+            if self.collector.caught_up:
+                self._advance(now_ns)
+                return
+            self._settled_at = time.monotonic() + self._lateness_s
+        self._take(lines)
 
     def _drain(self) -> None:
         deadline = time.monotonic() + DRAIN_S
