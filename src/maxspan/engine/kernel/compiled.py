@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Final, Literal
+from functools import cached_property
+from typing import Final, Literal, NamedTuple
 
 from maxspan.engine.kernel.decoding import FieldDecoder
+from maxspan.engine.kernel.events import Candidate
 from maxspan.engine.kernel.pieces import Piece, pieces_of
 from maxspan.engine.kernel.tables import FieldTable
 from maxspan.engine.kernel.tree import TOLD, Tree
@@ -21,7 +23,7 @@ from maxspan.schema.index_patterns import IndexPatterns, Told
 _TYPED: Final = frozenset(UNTYPED)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Role:
     """One stage of one rule. `numbers` are its places among the positive stages, or among all for a missing one."""
 
@@ -31,8 +33,26 @@ class Role:
     numbers: tuple[int, ...] = ()
     by: tuple[plan.Field, ...] = ()
 
+    @property
+    def begins(self) -> bool:
+        """Whether an event matters with nothing before it."""
+        return self.kind not in ("positive", "until") or 0 in self.numbers
 
-@dataclass(slots=True, eq=False)
+    @cached_property
+    def reads(self) -> tuple[str, ...]:
+        """Give the fields that the condition reads."""
+        return tuple(dict.fromkeys(found.name for found in plan.fields(self.stage.where)))
+
+
+class Part(NamedTuple):
+    """What an event is to one rule: its roles, each with whether that is certain; `begins` if one needs no other."""
+
+    rule: CompiledRule
+    roles: tuple[tuple[Role, bool], ...]
+    begins: bool
+
+
+@dataclass(eq=False)
 class CompiledRule:
     """A rule, its query with the conditions on keys passed on, and what judges its events."""
 
@@ -43,11 +63,11 @@ class CompiledRule:
     evaluator: Evaluator
     roles: list[Role] = field(default_factory=list)
 
-    @property
+    @cached_property
     def is_sequence(self) -> bool:
         return isinstance(self.query, plan.SequenceQuery)
 
-    @property
+    @cached_property
     def host_key(self) -> bool:
         """Whether all events of a sequence come from one host: each stage has the host's id at the same place."""
         if not isinstance(self.query, plan.SequenceQuery):
@@ -87,9 +107,9 @@ def compile_rule(number: int, rule: Rule) -> CompiledRule:
 
 
 class CompiledRules:
-    """All rules together: `tree.mask(event)` and `roles(mask)` give the stages that an event fulfils.
+    """All rules together: `tree.mask(event)` and `parts(mask)` give the stages that an event fulfils.
 
-    A role that comes with False is only possible: the reference has to judge the whole event.
+    A role that comes with False is only possible: `holds` has to judge.
     """
 
     def __init__(self, rules: Iterable[Rule], *, ignore_index: bool = False) -> None:
@@ -112,7 +132,8 @@ class CompiledRules:
         categories = [rule.names.category for rule in self.rules]
         applies = self._applies if self._patterns else None
         self.tree = Tree(tables, self.decoder, categories, self.every, applies)
-        self._roles: dict[int, tuple[tuple[Role, bool], ...]] = {}
+        self._parts: dict[int, tuple[Part, ...]] = {}
+        self._judged: dict[object, bool] = {}
 
     def _tables(self) -> dict[str, FieldTable]:
         by_field: dict[str, dict[plan.Condition, int]] = {}
@@ -129,6 +150,7 @@ class CompiledRules:
         for rule in self.rules:
             names |= {rule.names.timestamp, rule.names.tiebreaker or "event.sequence", rule.names.category}
             names |= {key.name for role in rule.roles for key in role.by}
+            names |= {name for role in rule.roles for name in role.reads}
         return names
 
     def _applies(self, told: Told) -> int:
@@ -143,9 +165,9 @@ class CompiledRules:
                 self._applying[told] = known
         return known
 
-    def roles(self, mask: int) -> tuple[tuple[Role, bool], ...]:
-        """Give the roles that a mask of pieces stands for, each with whether that is certain."""
-        known = self._roles.get(mask)
+    def parts(self, mask: int) -> tuple[Part, ...]:
+        """Give what a mask of pieces stands for, rule by rule."""
+        known = self._parts.get(mask)
         if known is None:
             sure: dict[Role, bool] = {}
             rest = mask
@@ -154,8 +176,25 @@ class CompiledRules:
                 role, piece = self._pieces[bit.bit_length() - 1]
                 sure[role] = sure.get(role, False) or piece.exact
                 rest ^= bit
-            known = tuple(sure.items())
-            if len(self._roles) > 50_000:
-                self._roles.clear()
-            self._roles[mask] = known
+            by_rule: dict[CompiledRule, list[tuple[Role, bool]]] = {}
+            for role, certain in sure.items():
+                by_rule.setdefault(role.rule, []).append((role, certain))
+            known = tuple(
+                Part(rule, tuple(roles), any(role.begins for role, _ in roles)) for rule, roles in by_rule.items()
+            )
+            if len(self._parts) > 50_000:
+                self._parts.clear()
+            self._parts[mask] = known
+        return known
+
+    def holds(self, role: Role, event: Candidate) -> bool:
+        """Judge a stage whose pieces are not all there is to it; what few fields hold is remembered."""
+        values = tuple(tuple(event.fields.get(name, ())) for name in role.reads)
+        tagged = role, values, tuple(type(item) for value in values for item in value)
+        known = self._judged.get(tagged)
+        if known is None:
+            known = role.rule.evaluator.holds(role.stage.where, dict(zip(role.reads, values, strict=True)))
+            if len(self._judged) > 50_000:
+                self._judged.clear()
+            self._judged[tagged] = known
         return known

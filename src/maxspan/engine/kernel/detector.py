@@ -11,6 +11,7 @@ from maxspan.engine.kernel.events import Candidate
 from maxspan.engine.kernel.lanes import Lanes
 from maxspan.engine.kernel.machine import Completed, Hit, Machine, in_order
 from maxspan.engine.kernel.reader import Reader
+from maxspan.engine.kernel.skipping import Skipping
 from maxspan.engine.kernel.survivors import LineStore, Survivor
 from maxspan.engine.limits import limit
 from maxspan.engine.match import MatchedEvent, RuleMatch
@@ -34,7 +35,9 @@ class KernelDetector:
     from `finish`. With `stream`, sequences come from `feed` and `advance` once `lateness_ns` has passed; they are exact
     for events that are at most so late (per host), later ones are left out and counted in `counters.late`. State goes
     when `maxspan` has passed; of a sequence without one `most_keys` keys are kept, and what goes for that is counted in
-    `counters.evicted`. With `ignore_index` index patterns do not restrict rules.
+    `counters.evicted`. With `ignore_index` index patterns do not restrict rules. With `skip` a batch passes over what
+    can be no part of a sequence if events come in order; rules for which they did not are in `unsure`, and their matches
+    do not count: run them again without.
     """
 
     def __init__(
@@ -45,6 +48,7 @@ class KernelDetector:
         stream: bool = False,
         lateness_ns: int = LATENESS_NS,
         most_keys: int = MOST_KEYS,
+        skip: bool = False,
     ) -> None:
         self.compiled = CompiledRules(rules, ignore_index=ignore_index)
         self.counters = Counters()
@@ -53,9 +57,15 @@ class KernelDetector:
         self._store = LineStore()
         self._most_keys = most_keys
         self._lanes = Lanes(self.counters, lateness_ns, most_keys) if stream else None
+        self._skipping = Skipping() if skip and not stream else None
         self._hits: dict[CompiledRule, list[Hit]] = {}
         self._samples: dict[CompiledRule, list[tuple[Event, Survivor, list[Role]]]] = {}
         self._limited: dict[CompiledRule, list[tuple[Event, Survivor]]] = {}
+
+    @property
+    def unsure(self) -> list[Rule]:
+        """Give the rules that have to run again without `skip`, because their events did not come in order."""
+        return [] if self._skipping is None else [rule.rule for rule in self._skipping.unsure]
 
     # --- taking events -----------------------------------------------------------------------------------------------
 
@@ -79,31 +89,31 @@ class KernelDetector:
 
     def _take(self, candidate: Candidate) -> Iterator[RuleMatch]:
         survivor: Survivor | None = None
-        of_rules: dict[CompiledRule, list[Role]] = {}
-        whole = None
-        for role, sure in self.compiled.roles(candidate.mask):
-            if not sure:
-                whole = candidate.whole() if whole is None else whole
-                if not role.rule.evaluator.holds(role.stage.where, whole):
-                    continue
-            of_rules.setdefault(role.rule, []).append(role)
         undated = False
-        for rule, roles in of_rules.items():
-            event = make_event(candidate.position, candidate.fields, rule.names, rule.evaluator)
+        for rule, possible, begins in self.compiled.parts(candidate.mask):
+            event: Event | None = None
+            if self._skipping is not None and not begins:
+                event = make_event(candidate.position, candidate.fields, rule.names, rule.evaluator)
+                host = candidate.host if rule.host_key else ""
+                if event.timestamp_ns is not None and not self._skipping.is_open(rule, host, event.timestamp_ns):
+                    continue
+            roles = [role for role, sure in possible if sure or self.compiled.holds(role, candidate)]
+            if not roles:
+                continue
+            event = event or make_event(candidate.position, candidate.fields, rule.names, rule.evaluator)
             if isinstance(rule.query, plan.EventQuery) and not rule.query.pipes:
                 yield RuleMatch(rule.rule, (_matched(candidate, event.timestamp_ns),))
                 continue
             if rule.is_sequence and event.timestamp_ns is None:
                 undated = True
                 continue
-            if survivor is None:
-                survivor = self._survivor(candidate)
+            survivor = survivor or self._survivor(candidate)
             if isinstance(rule.query, plan.EventQuery):
                 self._limited.setdefault(rule, []).append((event, survivor))
             elif isinstance(rule.query, plan.SampleQuery):
                 self._samples.setdefault(rule, []).append((_with_keys(event, roles), survivor, roles))
             else:
-                self._sequence_hit(rule, roles, event, survivor)
+                self._sequence_hit(rule, roles, event, survivor, candidate)
         if undated:
             self.counters.without_timestamp += 1
             problem = Problem(
@@ -118,7 +128,9 @@ class KernelDetector:
             self.counters.note(Problem("no-space", message, "warning", hint="set TMPDIR to a folder with room"))
         return Survivor(kept, candidate.position, candidate.path, candidate.number, candidate.index, candidate.id)
 
-    def _sequence_hit(self, rule: CompiledRule, roles: list[Role], event: Event, survivor: Survivor) -> None:
+    def _sequence_hit(
+        self, rule: CompiledRule, roles: list[Role], event: Event, survivor: Survivor, candidate: Candidate
+    ) -> None:
         hit = Hit(event.ordinal, survivor, [], [], [])
         for role in roles:
             keys = keys_of(event, role.by, rule.evaluator)
@@ -132,8 +144,11 @@ class KernelDetector:
         if not (hit.positive or hit.missing or hit.until):
             return
         hit.positive.sort(key=lambda part: part[0])
+        host = candidate.host if rule.host_key else ""
+        if self._skipping is not None and hit.positive and hit.positive[0][0] == 0:
+            self._skipping.begin(rule, host, hit.time_ns)
         if self._lanes is not None:
-            self._lanes.push(rule, hit, event.fields)
+            self._lanes.push(rule, hit, host)
         else:
             self._hits.setdefault(rule, []).append(hit)
 

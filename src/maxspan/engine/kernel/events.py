@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from maxspan.engine.kernel.decoding import FieldDecoder, Getter
-from maxspan.sources.document import decode_line, flatten, unwrap
 
 
 class DecodedFields:
@@ -44,11 +43,10 @@ class Candidate:
     id: str = ""
     raw: bytes = b""
 
-    def whole(self) -> dict[str, list[Any]]:
-        """Give all fields of the event, decoded anew where only some are known."""
-        if isinstance(self.fields, dict):
-            return self.fields
-        return flatten(unwrap(decode_line(self.line)).source)
+    @property
+    def host(self) -> str:
+        """Give the id of the host, of several the smallest, or ""."""
+        return min((value for value in self.fields.get("host.id", ()) if isinstance(value, str)), default="")
 
 
 def numbered_lines(data: bytes, first: int) -> Iterator[tuple[int, bytes]]:

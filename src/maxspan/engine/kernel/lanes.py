@@ -39,9 +39,8 @@ class Lanes:
         self._order = count()
         self._late_position = -1
 
-    def push(self, rule: CompiledRule, hit: Hit, fields: Any) -> None:
-        """Let a hit wait; one that is too late is counted, once for each event."""
-        name = _host(fields) if rule.host_key else ""
+    def push(self, rule: CompiledRule, hit: Hit, name: str) -> None:
+        """Let a hit wait in the lane of its host (or ""); one that is too late is counted, once for each event."""
         lane = self._lanes.get(name)
         if lane is None:
             lane = self._lanes[name] = Lane()
@@ -110,9 +109,3 @@ class Lanes:
                 for completed in machine.finish():
                     yield rule, completed
         self._lanes = {}
-
-
-def _host(fields: Any) -> str:
-    """Give the lane of an event: its host, a host with several ids by the smallest."""
-    values = [value for value in fields.get("host.id", ()) if isinstance(value, str)]
-    return min(values, default="")

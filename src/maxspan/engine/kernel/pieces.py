@@ -14,7 +14,7 @@ from typing import Final
 from maxspan.languages import plan
 
 #: a stage gets at most this many pieces
-MOST: Final = 8
+MOST: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
