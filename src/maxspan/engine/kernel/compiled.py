@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from maxspan.engine.kernel.decoding import FieldDecoder
-from maxspan.engine.kernel.events import Candidate
+from maxspan.engine.kernel.judge import Bits, Judge, make_judge, prepare
 from maxspan.engine.kernel.pieces import Piece, pieces_of
 from maxspan.engine.kernel.tables import FieldTable
 from maxspan.engine.kernel.tree import TOLD, Tree
@@ -45,11 +45,18 @@ class Role:
 
 
 class Part(NamedTuple):
-    """What an event is to one rule: its roles, each with whether that is certain; `begins` if one needs no other."""
+    """What an event is to one rule: its roles, and whether one of them needs no other event before it.
+
+    A role comes with None where it is certain, else with judges of which one has to agree.
+    """
 
     rule: CompiledRule
-    roles: tuple[tuple[Role, bool], ...]
+    roles: tuple[tuple[Role, list[Judge] | None], ...]
     begins: bool
+
+    def held(self, fields: Any) -> list[Role]:
+        """Give the roles that an event with these fields has indeed."""
+        return [role for role, judges in self.roles if judges is None or any(judge(fields) for judge in judges)]
 
 
 @dataclass(eq=False)
@@ -109,7 +116,7 @@ def compile_rule(number: int, rule: Rule) -> CompiledRule:
 class CompiledRules:
     """All rules together: `tree.mask(event)` and `parts(mask)` give the stages that an event fulfils.
 
-    A role that comes with False is only possible: `holds` has to judge.
+    A mask says what is possible; `Part.held` decides.
     """
 
     def __init__(self, rules: Iterable[Rule], *, ignore_index: bool = False) -> None:
@@ -127,23 +134,33 @@ class CompiledRules:
             else {rule.number: IndexPatterns(rule.rule.index) for rule in self.rules if rule.rule.index}
         )
         self._applying: dict[Told, int] = {}
-        tables = self._tables()
+        bits = Bits(len(self._pieces))
+        for _, piece in self._pieces:
+            for condition in piece.rest:
+                prepare(condition, unsplit, bits)
+        tables = self._tables(bits)
+        self._judges = {
+            number: _all_of(
+                [make_judge(condition, unsplit, bits, tables, role.rule.evaluator) for condition in piece.rest]
+            )
+            for number, (role, piece) in enumerate(self._pieces)
+            if piece.rest
+        }
         self.decoder = FieldDecoder(self._read(tables))
         categories = [rule.names.category for rule in self.rules]
         applies = self._applies if self._patterns else None
         self.tree = Tree(tables, self.decoder, categories, self.every, applies)
         self._parts: dict[int, tuple[Part, ...]] = {}
-        self._judged: dict[object, bool] = {}
 
-    def _tables(self) -> dict[str, FieldTable]:
-        by_field: dict[str, dict[plan.Condition, int]] = {}
+    def _tables(self, bits: Bits) -> dict[str, FieldTable]:
+        by_field = {name: dict(masks) for name, masks in bits.by_field.items()}
         for number, (_, piece) in enumerate(self._pieces):
             for name, conditions in piece.conditions.items():
                 masks = by_field.setdefault(name, {})
                 for condition in conditions:
                     masks[condition] = masks.get(condition, 0) | (1 << number)
         evaluator = Evaluator(UNTYPED, seconds=True)
-        return {name: FieldTable(name, masks, self.every, evaluator) for name, masks in by_field.items()}
+        return {name: FieldTable(name, masks, bits.every, evaluator) for name, masks in by_field.items()}
 
     def _read(self, tables: Iterable[str]) -> set[str]:
         names = {*tables, "host.id"} | (set(TOLD) if self._patterns else set())
@@ -169,16 +186,22 @@ class CompiledRules:
         """Give what a mask of pieces stands for, rule by rule."""
         known = self._parts.get(mask)
         if known is None:
-            sure: dict[Role, bool] = {}
+            judges: dict[Role, list[Judge] | None] = {}
             rest = mask
             while rest:
                 bit = rest & -rest
-                role, piece = self._pieces[bit.bit_length() - 1]
-                sure[role] = sure.get(role, False) or piece.exact
+                number = bit.bit_length() - 1
+                role = self._pieces[number][0]
+                judge = self._judges.get(number)
+                so_far = judges.setdefault(role, [])
+                if judge is None:
+                    judges[role] = None  # one piece that is all there is to it
+                elif so_far is not None:
+                    so_far.append(judge)
                 rest ^= bit
-            by_rule: dict[CompiledRule, list[tuple[Role, bool]]] = {}
-            for role, certain in sure.items():
-                by_rule.setdefault(role.rule, []).append((role, certain))
+            by_rule: dict[CompiledRule, list[tuple[Role, list[Judge] | None]]] = {}
+            for role, needed in judges.items():
+                by_rule.setdefault(role.rule, []).append((role, needed))
             known = tuple(
                 Part(rule, tuple(roles), any(role.begins for role, _ in roles)) for rule, roles in by_rule.items()
             )
@@ -187,14 +210,8 @@ class CompiledRules:
             self._parts[mask] = known
         return known
 
-    def holds(self, role: Role, event: Candidate) -> bool:
-        """Judge a stage whose pieces are not all there is to it; what few fields hold is remembered."""
-        values = tuple(tuple(event.fields.get(name, ())) for name in role.reads)
-        tagged = role, values, tuple(type(item) for value in values for item in value)
-        known = self._judged.get(tagged)
-        if known is None:
-            known = role.rule.evaluator.holds(role.stage.where, dict(zip(role.reads, values, strict=True)))
-            if len(self._judged) > 50_000:
-                self._judged.clear()
-            self._judged[tagged] = known
-        return known
+
+def _all_of(judges: list[Judge]) -> Judge:
+    if len(judges) == 1:
+        return judges[0]
+    return lambda fields: all(judge(fields) for judge in judges)

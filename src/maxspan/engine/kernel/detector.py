@@ -36,8 +36,8 @@ class KernelDetector:
     for events that are at most so late (per host), later ones are left out and counted in `counters.late`. State goes
     when `maxspan` has passed; of a sequence without one `most_keys` keys are kept, and what goes for that is counted in
     `counters.evicted`. With `ignore_index` index patterns do not restrict rules. With `skip` a batch passes over what
-    can be no part of a sequence if events come in order; rules for which they did not are in `unsure`, and their matches
-    do not count: run them again without.
+    can be no part of a sequence if events come in order; rules for which they did not are in `unsure`, and their
+    matches do not count: run them again without.
     """
 
     def __init__(
@@ -90,14 +90,15 @@ class KernelDetector:
     def _take(self, candidate: Candidate) -> Iterator[RuleMatch]:
         survivor: Survivor | None = None
         undated = False
-        for rule, possible, begins in self.compiled.parts(candidate.mask):
+        for part in self.compiled.parts(candidate.mask):
+            rule = part.rule
             event: Event | None = None
-            if self._skipping is not None and not begins:
+            if self._skipping is not None and not part.begins:
                 event = make_event(candidate.position, candidate.fields, rule.names, rule.evaluator)
                 host = candidate.host if rule.host_key else ""
                 if event.timestamp_ns is not None and not self._skipping.is_open(rule, host, event.timestamp_ns):
                     continue
-            roles = [role for role, sure in possible if sure or self.compiled.holds(role, candidate)]
+            roles = part.held(candidate.fields)
             if not roles:
                 continue
             event = event or make_event(candidate.position, candidate.fields, rule.names, rule.evaluator)

@@ -1,7 +1,7 @@
 """Later stages are passed over while nothing waits for them: most events that fulfil one continue no sequence.
 
-That is exact as long as events come in order. When an event that begins a sequence is not later than one that was passed
-over, its rule is `unsure`: it has to be run again without this short cut.
+That is exact as long as events come in order. When an event that begins a sequence is not later than one that was
+passed over, its rule is `unsure`: it has to be run again without this short cut.
 """
 
 from __future__ import annotations
