@@ -48,6 +48,9 @@ def parse_timestamp_ns(value: object, *, seconds: bool = True) -> int | None:
     Source: Elasticsearch, `strict_date_optional_time_nanos||epoch_millis`, the default format of date fields.
     """
     if type(value) is str:
+        if value[19:20] == "." and value[-1] == "Z" and value[20:-1].isdecimal() and value.isascii():
+            whole = _whole_second(value[:19])
+            return None if whole is None else _in_range(whole + int(value[20:-1][:9].ljust(9, "0")))
         return _in_range(_from_text(value, seconds))
     if type(value) is int:
         if not EARLIEST_NS <= value <= LATEST_NS:
@@ -56,6 +59,12 @@ def parse_timestamp_ns(value: object, *, seconds: bool = True) -> int | None:
     if type(value) is float and math.isfinite(value):
         return _in_range(_from_decimal(_plain(value), seconds))
     return None
+
+
+@lru_cache(maxsize=8192)
+def _whole_second(text: str) -> int | None:
+    """Read `2026-11-24T03:06:23`: events come many to a second."""
+    return _from_text(text, False)
 
 
 def _in_range(time_ns: int | None) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Final, Literal, NamedTuple
 
 from maxspan.engine.kernel.decoding import FieldDecoder
@@ -86,11 +86,15 @@ class CompiledRule:
         )
 
 
+#: one object for equal names, so that comparing them is quick
+_names = cache(FieldNames)
+
+
 def compile_rule(number: int, rule: Rule) -> CompiledRule:
     """Take a runnable rule apart into its stages."""
     query = rule.plan
     assert query is not None
-    names = FieldNames(rule.timestamp_field, rule.tiebreaker_field or "event.sequence", rule.category_field)
+    names = _names(rule.timestamp_field, rule.tiebreaker_field or "event.sequence", rule.category_field)
     evaluator = Evaluator({**UNTYPED, names.timestamp: "date_nanos"}, seconds=True)
     if isinstance(query, plan.SequenceQuery):
         query = pass_on(query)

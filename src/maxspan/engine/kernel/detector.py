@@ -15,7 +15,7 @@ from maxspan.engine.kernel.skipping import Skipping
 from maxspan.engine.kernel.survivors import LineStore, Survivor
 from maxspan.engine.limits import limit
 from maxspan.engine.match import MatchedEvent, RuleMatch
-from maxspan.engine.reference.event import Event, keys_of, make_event, shown_key
+from maxspan.engine.reference.event import Event, FieldNames, keys_of, make_event, shown_key
 from maxspan.engine.reference.sample import find_samples
 from maxspan.errors import Problem
 from maxspan.languages import plan
@@ -90,18 +90,22 @@ class KernelDetector:
     def _take(self, candidate: Candidate) -> Iterator[RuleMatch]:
         survivor: Survivor | None = None
         undated = False
+        event: Event | None = None
+        names: FieldNames | None = None
         for part in self.compiled.parts(candidate.mask):
             rule = part.rule
-            event: Event | None = None
+            if rule.names is not names:
+                event, names = None, rule.names
             if self._skipping is not None and not part.begins:
-                event = make_event(candidate.position, candidate.fields, rule.names, rule.evaluator)
                 host = candidate.host if rule.host_key else ""
-                if event.timestamp_ns is not None and not self._skipping.is_open(rule, host, event.timestamp_ns):
+                time_ns = candidate.time_ns(rule.names.timestamp)
+                if time_ns is not None and not self._skipping.is_open(rule, host, time_ns):
                     continue
             roles = part.held(candidate.fields)
             if not roles:
                 continue
-            event = event or make_event(candidate.position, candidate.fields, rule.names, rule.evaluator)
+            if event is None:
+                event = make_event(candidate.position, candidate.fields, rule.names, rule.evaluator)
             if isinstance(rule.query, plan.EventQuery) and not rule.query.pipes:
                 yield RuleMatch(rule.rule, (_matched(candidate, event.timestamp_ns),))
                 continue

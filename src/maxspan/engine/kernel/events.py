@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from maxspan.engine.kernel.decoding import FieldDecoder, Getter
+from maxspan.sources.timestamps import parse_timestamp_ns
 
 
 class DecodedFields:
@@ -29,7 +31,7 @@ class DecodedFields:
         return [item for item in value if item is not None] if type(value) is tuple else (value,)
 
 
-@dataclass(slots=True)
+@dataclass
 class Candidate:
     """An event that fulfils pieces of rules: the mask, its fields, and where it stood."""
 
@@ -42,8 +44,17 @@ class Candidate:
     index: str = ""
     id: str = ""
     raw: bytes = b""
+    _times: dict[str, int | None] = field(default_factory=dict)
 
-    @property
+    def time_ns(self, name: str) -> int | None:
+        """Give the time of the event: the earliest value of a field that is one."""
+        known = self._times.get(name, 0)
+        if known == 0:
+            times = [parse_timestamp_ns(value) for value in self.fields.get(name, ())]
+            known = self._times[name] = min((time for time in times if time is not None), default=None)
+        return known
+
+    @cached_property
     def host(self) -> str:
         """Give the id of the host, of several the smallest, or ""."""
         return min((value for value in self.fields.get("host.id", ()) if isinstance(value, str)), default="")

@@ -96,6 +96,17 @@ class FieldPatterns:
         chosen = self._insensitive if leaf.insensitive else self._plain
         chosen.add(f"(?:{to_re2(pattern)})", bit, lambda value: compiled.fullmatch(value) is not None)
 
+    def add_part(self, function: str, text: str, bit: int, *, insensitive: bool) -> None:
+        """Add `startsWith`, `endsWith` or `stringContains` with a text that is not empty."""
+        text = fold(text) if insensitive else text
+        test, before, after = {
+            "startsWith": (lambda value: value.startswith(text), "", ".*"),
+            "endsWith": (lambda value: value.endswith(text), ".*", ""),
+            "stringContains": (lambda value: text in value, ".*", ".*"),
+        }[function]
+        chosen = self._folded if insensitive else self._plain
+        chosen.add(f"(?s){before}{re2.escape(text)}{after}", bit, test)
+
     def compile(self) -> None:
         for one in self._all:
             one.compile()
