@@ -10,14 +10,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.sensor.machines import shell_over, two_machines
 
+from maxspan.api import scan
 from maxspan.errors import SensorError
+from maxspan.rules.load import load_rules
+from maxspan.sensor.audit.backend import AuditBackend
 from maxspan.sensor.bpf_backend import BpfBackend
 from maxspan.sensor.entity import EntityIds
 from maxspan.sensor.machine import read_machine
@@ -136,6 +139,7 @@ def test_a_real_reverse_shell_gives_an_alert_within_a_second(command: Callable[.
     assert watch.names() >= EXPECTED
     assert all(alert["maxspan.lost_in_window"] == 0 for _, alert in watch.alerts)
     assert len(lines_of(alerts)) >= len(watch.alerts)
+    assert ids_of(lines_of(alerts)) == ids_of(scan(load_rules(), str(events)))
     connections = [event for event in lines_of(events) if event["event"]["action"] == "connection_attempted"]
     assert any(
         event["destination"] == {"address": "10.77.0.1", "ip": "10.77.0.1", "port": 4242} for event in connections
@@ -144,6 +148,26 @@ def test_a_real_reverse_shell_gives_an_alert_within_a_second(command: Callable[.
     assert ledger["event"]["dataset"] == "maxspan.ledger"
     assert ledger["maxspan"]["ledger"]["balanced"] is True
     assert any("alerts:" in line for line in watch.told)
+
+
+def ids_of(alerts: Iterable[dict[str, Any]]) -> set[str]:
+    return {alert["kibana.alert.uuid"] for alert in alerts}
+
+
+def test_audit_is_the_way_where_bpf_is_not_wanted(command: Callable[..., Command], tmp_path: Path) -> None:
+    backend = AuditBackend()
+    try:
+        backend.start()
+    except SensorError as error:
+        pytest.skip(f"this host does not allow auditing: {error}")
+    finally:
+        backend.close()
+    with two_machines() as (attacker, victim):
+        watch = command("watch", "--backend", "audit", "--format", "ndjson").ready()
+        assert "uid=0" in shell_over(attacker, victim, *REVERSE_SHELL)
+        watch.until(lambda: watch.names() >= {"Potential Reverse Shell"})
+        assert watch.end() == 0
+    assert any(line.startswith("not seen: disconnect_received") for line in watch.told)
 
 
 def test_sigterm_ends_with_a_summary(command: Callable[..., Command]) -> None:
