@@ -26,6 +26,12 @@ from maxspan.sensor.records import Record
 #: Records in a row that cannot be decoded before the sensor gives up.
 UNREADABLE_LIMIT: Final = 1000
 
+#: When a poll brought so many records, the next one waits a moment first: everything costs less in larger batches.
+#: When it brought very many, it does not: the ring may be filling up.
+BUSY: Final = 48
+FLOOD: Final = 2048
+GATHER_MS: Final = 60
+
 
 class Collector:
     """Hands over events as lines. `start`, then `poll` again and again, then `close`; all in one thread.
@@ -52,6 +58,7 @@ class Collector:
         self.flows = Flows()
         self.keeps_events = False
         self.caught_up = False
+        self._busy = False
         self._began_ns = time.time_ns() if began_ns is None else began_ns
         self._read_all = read_all
         self._hashes = Hashes() if hashes else None
@@ -75,6 +82,8 @@ class Collector:
 
     def poll(self, timeout_ms: int) -> list[bytes]:
         """Wait up to `timeout_ms` for records and give the lines of a batch, oldest first."""
+        if self._busy and timeout_ms > GATHER_MS:
+            time.sleep(GATHER_MS / 1000)
         try:
             records = self.backend.poll(timeout_ms)
         except SensorError:
@@ -84,6 +93,8 @@ class Collector:
                 raise
             return []
         self.caught_up = not records
+        if timeout_ms:
+            self._busy = BUSY <= len(records) < FLOOD
         return self._fed(self._encoded(records)) if records else []
 
     def ledger(self) -> Ledger:
