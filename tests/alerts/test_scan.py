@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from maxspan.alerts.scan import alert_groups, scan_alerts
-from maxspan.engine import run
 from maxspan.engine.report import Report
-from maxspan.engine.run import Scan, in_time, make_detector, scan_matches
+from maxspan.engine.run import Scan, in_time, scan_matches
 from maxspan.errors import UsageError
 from maxspan.rules.model import Ruleset
 from tests.alerts.detections import SEQUENCE, a_rule, connection, lines, matches, started
@@ -65,14 +64,6 @@ def test_matches_come_in_the_order_of_time() -> None:
 
 def test_matches_without_alerts(events: str) -> None:
     assert len(list(scan_matches(ruleset(PROCESS), [events]))) == 1
-
-
-def test_an_engine_that_is_not_there(events: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(run, "find_spec", lambda name: None)
-    assert run.default_engine() == "reference"
-    assert make_detector([a_rule()]).finish() == []
-    with pytest.raises(UsageError, match="kernel"):
-        make_detector([a_rule()], engine="kernel")
 
 
 def test_jobs_are_not_there_yet(events: str) -> None:

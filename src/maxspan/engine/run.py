@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from importlib import import_module
-from importlib.util import find_spec
 from typing import Final, Literal, TypeAlias
 
 from maxspan.engine.detector import Detector
@@ -18,32 +16,31 @@ from maxspan.sources.files import EventFiles
 Engine: TypeAlias = Literal["kernel", "reference"]
 ENGINES: Final[tuple[Engine, ...]] = ("kernel", "reference")
 
-_KERNEL: Final = "maxspan.engine.kernel.detector"
+#: So many matches are held back, to give them in the order of time; with more, they come as they are found.
+_HELD: Final = 2000
 
 
 def default_engine() -> Engine:
-    """Give the fast engine where it is there, else the reference."""
-    return "kernel" if find_spec(_KERNEL) is not None else "reference"
+    """Give the engine that runs if nothing else is said."""
+    return "kernel"
 
 
 def make_detector(rules: Iterable[Rule], *, engine: Engine | None = None, ignore_index: bool = False) -> Detector:
-    """Make what runs `rules` over chunks; both engines give the same matches. Raises `UsageError` for a missing one."""
-    engine = engine or default_engine()
+    """Make what runs `rules` over chunks; both engines give the same matches."""
     if engine == "reference":
         from maxspan.engine.reference.detector import ReferenceDetector
 
         return ReferenceDetector(rules, ignore_index=ignore_index)
-    if find_spec(_KERNEL) is None:
-        raise UsageError("the engine 'kernel' is not part of this build; use 'reference'")
-    detector: Detector = import_module(_KERNEL).KernelDetector(rules, ignore_index=ignore_index)
-    return detector
+    from maxspan.engine.kernel.detector import KernelDetector
+
+    return KernelDetector(rules, ignore_index=ignore_index)
 
 
 class Scan:
     """One pass of a rule set over event files: `matches` once, then read `report`.
 
     `paths` are files, folders, globs and `-` for standard input. What cannot be read is in the report and never stops
-    the rest. `jobs` is the number of processes (only 1 so far). Raises `UsageError` for an engine that is not there.
+    the rest. `jobs` is the number of processes (only 1 so far).
     """
 
     def __init__(
@@ -69,27 +66,37 @@ class Scan:
         self.report.take_rules(ruleset)
 
     def matches(self, progress: Callable[[Report], None] | None = None) -> Generator[RuleMatch, None, None]:
-        """Read everything and give the matches, in an order that depends on the events and not on their places.
+        """Read everything and give the matches: in the order of time where they are few, else as they are found.
 
         `progress` is called after each chunk. The report is up to date whenever a match comes out, and also when the
         iterator is closed or an exception (an interrupt) ends it.
         """
         report, detector = self.report, self._detector
         begin = time.perf_counter()
+        held: list[RuleMatch] | None = []
         try:
             for chunk in self.files.chunks():
                 found = detector.feed(chunk)
                 self._measure(begin)
                 if progress is not None:
                     progress(report)
-                yield from sorted(found, key=in_time)
+                if held is None:
+                    yield from sorted(found, key=in_time)
+                    continue
+                held += found
+                if len(held) > _HELD:
+                    found, held = held, None
+                    yield from sorted(found, key=in_time)
             report.read_bytes = report.total_bytes
             if progress is not None:
                 progress(report)
-            found = sorted(detector.finish(), key=in_time)
+            found, held = (held or []) + detector.finish(), None
             self._measure(begin)
-            yield from found
+            yield from sorted(found, key=in_time)
             report.complete = True
+        except KeyboardInterrupt:
+            yield from sorted(held or [], key=in_time)
+            raise
         finally:
             self._measure(begin)
 

@@ -8,6 +8,10 @@ from maxspan.sensor.program import Program
 from maxspan.sensor.records import NO_IDS, Ids
 
 NO_RELATIONS: Final = b""
+_ALL: Final = (
+    b',"parent":{%b},"session_leader":{%b,"same_as_process":%b},"group_leader":{%b,"same_as_process":%b}'
+    b',"entry_leader":{%b,"same_as_process":%b}'
+)
 
 
 class Process:
@@ -99,9 +103,19 @@ class Process:
         """Give `,"parent":{...},"session_leader":{...},...`; what is not known is left out."""
         if self.ended:
             return self.relations
-        parent = self.parent
+        parent, session, group, entry = self.parent, self.session, self.group, self.entry
+        if parent is not None and session is not None and group is not None and entry is not None:
+            return _ALL % (  # by far the most; the loop below says the same
+                parent.as_parent(),
+                session.as_leader(),
+                b"true" if session is self else b"false",
+                group.as_leader(),
+                b"true" if group is self else b"false",
+                entry.as_leader(),
+                b"true" if entry is self else b"false",
+            )
         out = b',"parent":{%b}' % parent.as_parent() if parent is not None else b""
-        for name, leader in ((b"session", self.session), (b"group", self.group), (b"entry", self.entry)):
+        for name, leader in ((b"session", session), (b"group", group), (b"entry", entry)):
             if leader is not None:
                 same = b"true" if leader is self else b"false"
                 out += b',"%b_leader":{%b,"same_as_process":%b}' % (name, leader.as_leader(), same)

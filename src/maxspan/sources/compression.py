@@ -38,8 +38,8 @@ class CountedFile:
         self.taken = 0
 
     def peek(self, size: int) -> bytes:
-        """Look at up to `size` bytes without taking them; less only at the end."""
-        while len(self._ahead) < size and (more := self._raw.read(size - len(self._ahead))):
+        """Look at `size` bytes or more without taking them; less only at the end."""
+        while len(self._ahead) < size and (more := self._raw.read(_READ)):
             self._ahead += more
         return self._ahead
 

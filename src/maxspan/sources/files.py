@@ -25,6 +25,7 @@ from maxspan.sources.lines import line_chunks
 __all__ = ["EventFile", "EventFiles"]
 
 _HEAD: Final = 4096
+_LEAST: Final = 4
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
 _UTF16_MARKS: Final = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
@@ -127,13 +128,13 @@ def _open(path: str) -> BinaryIO:
 
 
 def _peek(text: Iterator[bytes]) -> tuple[bytes, Iterator[bytes]]:
-    """Give the first bytes, and all of the text."""
+    """Give the first bytes, and all of the text; a pipe that has little to say yet is not waited for."""
     taken: list[bytes] = []
     size = 0
     for block in text:
         taken.append(block)
         size += len(block)
-        if size >= _HEAD:
+        if size >= _LEAST:
             break
     return b"".join(taken)[:_HEAD], _chain(taken, text)
 

@@ -42,7 +42,7 @@ def is_spread(head: bytes) -> bool:
     A line that was cut off is not taken for one: then the next line begins an object of its own.
     """
     lines = [line for line in map(bytes.strip, head.split(b"\n")) if line]
-    if lines and lines[0].startswith(b"["):
+    if lines and (lines[0].startswith(b"[") or lines == [b"{"]):
         return True
     return any(
         line.startswith(b"{") and line.endswith((b"{", b"[", b",")) and not following.startswith(b"{")
