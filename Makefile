@@ -37,6 +37,47 @@ lint: $(STAMP) ## ruff and mypy --strict
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+	@$(BIN)/maxspan rules check --strict rules
+
+.PHONY: golden
+golden: $(STAMP) ## write the expected outputs of the golden tests anew
+	@$(BIN)/python -m pytest -q tests/golden --update-golden
+
+.PHONY: prove
+prove: $(STAMP) ## show for every shipped rule that it can fire, and what does not make it fire
+	@$(BIN)/maxspan rules prove --fail-on-unproved
+
+.PHONY: test-slow
+test-slow: $(STAMP) ## the slower suites: every rule of the corpus, long runs of the sensor
+	@$(BIN)/python -m pytest -n $(PYTEST_JOBS) -m slow
+
+.PHONY: bench bench-full
+BENCH := benchmarks/.venv/.installed
+$(BENCH): benchmarks/requirements.txt pyproject.toml
+	@$(PYTHON) -m venv benchmarks/.venv
+	@benchmarks/.venv/bin/python -m pip install --quiet --disable-pip-version-check -e . -r benchmarks/requirements.txt
+	@touch $@
+
+bench: $(BENCH) ## measure every figure beside its rival (short form)
+	@benchmarks/.venv/bin/python -m benchmarks.run
+
+bench-full: $(BENCH) ## the same with more events and rounds
+	@benchmarks/.venv/bin/python -m benchmarks.run --full
+
+.PHONY: lab lab-packages
+lab: $(STAMP) ## (root) run real reverse shells and ordinary work under the real sensor
+	@$(BIN)/python -m lab --backend both --save docs
+
+lab-packages: ## (root, Debian) install what the lab runs
+	@sh lab/install-packages.sh
+
+.PHONY: bpf
+bpf: ## build the BPF object (needs clang 14 and llvm-strip)
+	@src/maxspan/sensor/bpf/build.sh
+
+.PHONY: reference
+reference: $(STAMP) ## write docs/commands.md from the help texts
+	@$(BIN)/python docs/write_reference.py
 
 .PHONY: docs
 docs: $(STAMP) ## build the documentation into site/

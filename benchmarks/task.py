@@ -105,7 +105,6 @@ def jobs(work: Work) -> None:
 def latency(work: Work) -> None:
     """One event at a time through a stream, decoding included: microseconds for each."""
     from maxspan.engine.kernel.detector import KernelDetector
-
     from maxspan.sources.chunk import Chunk
 
     detector = KernelDetector(work.rules, stream=True, lateness_ns=0)
@@ -151,8 +150,9 @@ def _parquet_path(name: str, types: dict[str, str]) -> str:
 
 def parquet(work: Work) -> None:
     """maxspan over Parquet, by columns."""
-    from maxspan.engine.kernel.detector import KernelDetector
     from maxspan.engine.kernel.parquet import feed_parquet
+
+    from maxspan.engine.kernel.detector import KernelDetector
 
     detector = KernelDetector(work.rules)
     found: Counter[str] = Counter()
@@ -255,9 +255,8 @@ def _runs(rule: Rule, trial: list[dict[str, Any]]) -> bool:
 
 def reference(work: Work) -> None:
     """The reference evaluator, for the answer only."""
-    from maxspan.sources.files import EventFiles
-
     from maxspan.engine.reference.detector import ReferenceDetector
+    from maxspan.sources.files import EventFiles
 
     detector = ReferenceDetector(work.rules)
     with work.measured():

@@ -13,7 +13,7 @@ from maxspan import __version__
 COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "scan": ("maxspan.cli.scan", "Run rules over event files and print the alerts."),
     "query": ("maxspan.cli.query", "Hunt with one EQL query over event files."),
-    "rules": ("maxspan.cli.rules", "List, show and check rules."),
+    "rules": ("maxspan.cli.rules", "List, show, check and prove rules."),
     "watch": ("maxspan.cli.watch", "Watch this Linux host live and run rules on what happens."),
     "record": ("maxspan.cli.record", "Record this host's events to a file."),
 }
@@ -42,7 +42,7 @@ def main() -> None:
     """Run Elastic's detection rules anywhere: over files, live on a Linux host. No Elasticsearch needed.
 
     Exit status: 0 = ran, 1 = alerts with --fail-on-alert, 2 = bad usage or rules, 3 = events were lost or unreadable
-    under --strict.
+    under --strict, 4 = results could not be written, 130 = Ctrl-C, 141 = the reader of the output went away.
     """
 
 

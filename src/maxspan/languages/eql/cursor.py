@@ -8,7 +8,7 @@ from maxspan.errors import QueryError, Span
 from maxspan.languages.eql.tokens import KEYWORDS, Token, tokenize
 
 #: How deep parentheses, `not` and function calls may nest; it keeps hostile rules from exhausting the stack.
-MAX_DEPTH = 120
+MAX_DEPTH = 60
 
 
 class Cursor:
