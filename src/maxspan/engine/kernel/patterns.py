@@ -59,14 +59,17 @@ class PatternSet:
         made.Add(".*")
         for pattern, _, _ in part:
             made.Add(pattern)
-        made.Compile()
+        try:
+            made.Compile()
+        except re2.error:  # not enough memory for the set: every value is asked one by one
+            made = None
         return made, [0, *(bits for _, bits, _ in part)], [test for _, _, test in part]
 
     def bits(self, value: str) -> int:
         """Give the bits of all patterns that match the whole value."""
         out = 0
         for made, bits, tests in self._sets:
-            found = made.Match(value)
+            found = made.Match(value) if made is not None else ()
             if 0 not in found:  # out of memory: ask one by one
                 found = [number for number, test in enumerate(tests, 1) if test(value)]
             for number in found:

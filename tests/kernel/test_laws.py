@@ -1,0 +1,171 @@
+"""The kernel finds what the reference finds: generated rules and events, any order, any chunks, in batch and stream."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+import re2
+from hypothesis import given
+from hypothesis import strategies as st
+
+from maxspan.engine.kernel.detector import KernelDetector
+from maxspan.engine.kernel.patterns import PatternSet
+from maxspan.engine.reference.detector import ReferenceDetector
+from maxspan.errors import QueryError
+from maxspan.languages import plan
+from maxspan.languages.eql.verify import verify
+from maxspan.prover.judge import signature
+from maxspan.rules.model import Rule
+from maxspan.sources.chunk import Chunk
+from tests.laws.eql_texts import conditions, documents, sequences
+
+TIMES = ["2024-05-01T10:00:00.000Z", "2024-05-01T10:00:00.001Z", "2024-05-01T10:00:04Z", 1714557605000, None, "no time"]
+
+
+@st.composite
+def events(draw: st.DrawFn) -> dict[str, Any]:
+    document = dict(draw(documents))
+    document["@timestamp"] = draw(st.sampled_from(TIMES))
+    document["event.category"] = draw(st.sampled_from(["a", "b", ["a", "b"], "my-cat", None, 3]))
+    if draw(st.booleans()):
+        document["event.sequence"] = draw(st.integers(0, 3))
+    return nested(document) if draw(st.booleans()) else document
+
+
+def nested(document: dict[str, Any]) -> dict[str, Any]:
+    out: dict[str, Any] = {}
+    for key, value in document.items():
+        *path, last = key.split(".")
+        here = out
+        for part in path:
+            here = here.setdefault(part, {})
+        here[last] = value
+    return out
+
+
+def rules_of(queries: list[plan.Query]) -> list[Rule]:
+    out = []
+    for number, query in enumerate(queries):
+        try:
+            out.append(Rule(id=str(number), name=str(number), type="eql", plan=verify(query)))
+        except QueryError:
+            continue
+    return out
+
+
+def run(detector: Any, lines: list[bytes], size: int) -> list[Any]:
+    found = []
+    for begin in range(0, len(lines), size):
+        found += detector.feed(Chunk(b"\n".join(lines[begin : begin + size]) + b"\n", first_line=begin + 1))
+    return sorted(map(signature, [*found, *detector.finish()]), key=repr)
+
+
+queries = st.lists(
+    st.one_of(sequences(), conditions.map(lambda where: plan.EventQuery(plan.Stage(None, where)))),
+    min_size=1,
+    max_size=4,
+)
+
+
+@given(queries, st.lists(events(), max_size=12), st.integers(1, 12), st.booleans())
+def test_kernel_is_reference(made: list[plan.Query], given_: list[dict[str, Any]], size: int, wrapped: bool) -> None:
+    rules = rules_of(made)
+    lines = [
+        json.dumps({"_index": "i", "_source": e} if wrapped and n % 2 else e).encode() for n, e in enumerate(given_)
+    ]
+    lines.insert(len(lines) // 2, b"{ broken")
+    reference, kernel = ReferenceDetector(rules), KernelDetector(rules)
+    expected = run(reference, lines, size)
+    assert run(kernel, lines, size) == expected
+    for name in ("events", "unreadable", "without_timestamp", "matches", "bytes"):
+        assert getattr(kernel.counters, name) == getattr(reference.counters, name), name
+    unlimited = [rule for rule in rules if not isinstance(rule.plan, plan.SampleQuery) and not rule.plan.pipes]  # type: ignore[union-attr]
+    stream = KernelDetector(unlimited, stream=True, lateness_ns=10**18)
+    assert run(stream, lines, size) == run(ReferenceDetector(unlimited), lines, size)
+    assert stream.counters.late == 0
+
+
+@given(queries, st.lists(events(), max_size=12), st.integers(1, 12))
+def test_what_skipping_is_sure_of(made: list[plan.Query], given_: list[dict[str, Any]], size: int) -> None:
+    rules = rules_of(made)
+    lines = [json.dumps(event).encode() for event in given_]
+    kernel = KernelDetector(rules, skip=True)
+    found = run(kernel, lines, size)
+    unsure = {rule.id for rule in kernel.unsure}
+    expected = run(ReferenceDetector(rules), lines, size)
+    assert [one for one in found if one[0] not in unsure] == [one for one in expected if one[0] not in unsure]
+
+
+@given(queries, st.lists(events(), max_size=10), st.integers(0, 1000))
+def test_a_stream_in_order_needs_no_lateness(made: list[plan.Query], given_: list[dict[str, Any]], seed: int) -> None:
+    """With each event later than the one before, nothing is late and nothing is missing."""
+    rules = [rule for rule in rules_of(made) if not rule.plan.pipes]  # type: ignore[union-attr]
+    chance = random.Random(seed)
+    now = 1714557600000
+    lines = []
+    for event in given_:
+        now += chance.choice([1, 500, 4000, 70_000])
+        event = {key: value for key, value in event.items() if key != "@timestamp"} | {"@timestamp": now}
+        lines.append(json.dumps(event).encode())
+    stream = KernelDetector(rules, stream=True, lateness_ns=0)
+    assert run(stream, lines, 1) == run(ReferenceDetector(rules), lines, 1)
+    assert stream.counters.late == 0
+
+
+def test_late_events_are_counted_and_left_out() -> None:
+    query = plan.SequenceQuery((), (plan.Stage("a", plan.TRUE), plan.Stage("b", plan.TRUE)), 5_000_000_000)
+    stream = KernelDetector(rules_of([query]), stream=True, lateness_ns=1_000_000_000)
+    lines = [
+        f'{{"@timestamp": {t}, "event.category": "{c}"}}'.encode() for t, c in [(9000, "a"), (9500, "a"), (7000, "a")]
+    ]
+    assert run(stream, lines, 1) == []
+    assert stream.counters.late == 1
+
+
+def test_keys_beyond_the_bound_are_evicted_and_counted() -> None:
+    query = plan.SequenceQuery((plan.Field("n"),), (plan.Stage("a", plan.TRUE), plan.Stage("b", plan.TRUE)))
+    stream = KernelDetector(rules_of([query]), stream=True, lateness_ns=0, most_keys=10)
+    lines = [f'{{"@timestamp": {1000 + n}, "event.category": "a", "n": {n}}}'.encode() for n in range(25)]
+    lines += [f'{{"@timestamp": {5000 + n}, "event.category": "b", "n": {n}}}'.encode() for n in range(25)]
+    assert len(run(stream, lines, 5)) == 10
+    assert stream.counters.evicted == 15
+
+
+@pytest.mark.parametrize("memory", [1 << 16, 1 << 17, 1 << 18, 1 << 19, 1 << 26])
+def test_a_set_that_runs_out_of_memory_misses_nothing(memory: int) -> None:
+    """RE2 says nothing when its automaton does not fit: then each pattern is asked on its own."""
+    small = PatternSet(max_memory=memory)
+    tests = {}
+    for number in range(40):
+        pattern = f"(?s).*[a-f]{{{number % 7 + 3}}}x{number}.*"
+        tests[number] = re2.compile(pattern)
+        small.add(pattern, 1 << number, lambda value, n=number: tests[n].fullmatch(value) is not None)
+    small.compile()
+    for value in ("abcdefabcdefx7 and more", "nothing", "a" * 300 + "x39", "abcx0 abcdx1"):
+        expected = sum(1 << number for number, test in tests.items() if test.fullmatch(value) is not None)
+        assert small.bits(value) == expected
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"process.name": "bash"}',
+        b'{"process": {"name": ["zsh", "bash"]}}',
+        b'{"process": {"pid": 1}, "process.name": "bash"}',
+        b'{"process": [{"name": "zsh"}, {"name": "bash"}]}',
+        b'{"process\\u002ename": "bash"}',
+        b'{"_source": {"process": {"name": "bash"}}}',
+        b'{"process": {"name": "bash"}, "user": null, "x": "\xff"}',
+        b'\xef\xbb\xbf{"process": {"name": "bash"}}',
+        b'{"process": {"name": [["bash"]]}}',
+    ],
+)
+def test_however_it_is_written(line: bytes) -> None:
+    where = plan.Comparison("==", plan.Field("process.name"), plan.Literal("bash"))
+    rules = rules_of([plan.EventQuery(plan.Stage(None, where))])
+    assert len(run(ReferenceDetector(rules), [line], 1)) == 1
+    assert len(run(KernelDetector(rules), [line], 1)) == 1
+    assert len(run(KernelDetector(rules), [b'{"process": {"name": "x"}}', line], 2)) == 1
