@@ -12,7 +12,7 @@ PYTEST_JOBS ?= 2
 help: ## show the targets
 	@echo "maxspan - run Elastic's detection rules anywhere"
 	@echo
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 $(STAMP): pyproject.toml constraints/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit("maxspan needs Python 3.11 or newer; set PYTHON=/path/to/python3.11") if sys.version_info < (3, 11) else None'
@@ -50,6 +50,10 @@ prove: $(STAMP) ## show for every shipped rule that it can fire, and what does n
 .PHONY: test-slow
 test-slow: $(STAMP) ## the slower suites: every rule of the corpus, long runs of the sensor
 	@$(BIN)/python -m pytest -n $(PYTEST_JOBS) -m slow
+
+.PHONY: test-turnover
+test-turnover: $(STAMP) ## ten million processes through the sensor's user side (8 minutes)
+	@$(BIN)/python -m pytest -m slow tests/sensor/test_turnover.py
 
 .PHONY: bench bench-full
 BENCH := benchmarks/.venv/.installed

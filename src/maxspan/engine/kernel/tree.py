@@ -23,15 +23,16 @@ _COSTLY: Final = ("args", "command_line", "path", "title", "message", "ScriptBlo
 
 
 class Place:
-    """One place in the tree: the pieces possible here and the field to ask; `table` is None where all is asked."""
+    """One place in the tree: the pieces possible here, the field to ask, and those `left` for later.
 
-    __slots__ = ("children", "getter", "mask", "name", "table", "used")
+    `table` is None where nothing is left that could rule out more.
+    """
 
-    def __init__(
-        self, mask: int, used: frozenset[str], name: str, table: FieldTable | None, getter: Getter | None
-    ) -> None:
+    __slots__ = ("children", "getter", "left", "mask", "name", "table")
+
+    def __init__(self, mask: int, left: list[str], name: str, table: FieldTable | None, getter: Getter | None) -> None:
         self.mask = mask
-        self.used = used
+        self.left = left
         self.name = name
         self.table = table
         self.getter = getter
@@ -111,7 +112,7 @@ class Tree:
         key = (mask, None)
         root = self.roots.get(key)
         if root is None:
-            root = self.roots[key] = self._place(mask, frozenset(self.gates))
+            root = self.roots[key] = self._place(mask, [name for name in self._tables if name not in self.gates])
         return root
 
     # --- growing -----------------------------------------------------------------------------------------------------
@@ -120,18 +121,22 @@ class Tree:
         if self._places > MOST_PLACES:
             self.roots.clear()
             self._places = 0
-        child = self._place(mask, place.used | {place.name})
+        child = self._place(mask, place.left)
         place.children[mask] = child
         return child
 
-    def _place(self, mask: int, used: frozenset[str]) -> Place:
+    def _place(self, mask: int, asked: Iterable[str]) -> Place:
+        """Make a place: of the fields that may still rule something out, ask the one that rules out most."""
         self._places += 1
         best, most = "", 0.0
-        for name, table in self._tables.items():
-            if name in used:
+        left: list[str] = []
+        for name in asked:
+            constrained = mask & self._tables[name].constrained
+            if not constrained:
                 continue
-            constrained = (mask & table.constrained).bit_count()
-            score = constrained / (4 if name.endswith(_COSTLY) else 1)
+            left.append(name)
+            score = constrained.bit_count() / (4 if name.endswith(_COSTLY) else 1)
             if score > most:
                 best, most = name, score
-        return Place(mask, used, best, self._tables.get(best), self._decoder.getter(best) if best else None)
+        left = [name for name in left if name != best]
+        return Place(mask, left, best, self._tables.get(best), self._decoder.getter(best) if best else None)

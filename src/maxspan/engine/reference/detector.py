@@ -15,6 +15,7 @@ from maxspan.engine.reference.query import find
 from maxspan.engine.reference.sequence import Found
 from maxspan.errors import Problem
 from maxspan.languages import plan
+from maxspan.languages.constraints import pass_on
 from maxspan.rules.model import Rule
 from maxspan.schema.index_patterns import IndexPatterns, Told, told_by
 from maxspan.sources.chunk import Chunk
@@ -85,7 +86,7 @@ class ReferenceDetector:
             if patterns.apply_to(told)
         ]
         if isinstance(query, plan.SequenceQuery):
-            undated.update(_undated(query, events, names, evaluator))
+            undated.update(_undated(pass_on(query), events, names, evaluator))
         found = find(query, events, names, evaluator)
         if not isinstance(query, plan.SampleQuery):
             found = limit(found, query.pipes)
