@@ -169,3 +169,33 @@ def test_however_it_is_written(line: bytes) -> None:
     assert len(run(ReferenceDetector(rules), [line], 1)) == 1
     assert len(run(KernelDetector(rules), [line], 1)) == 1
     assert len(run(KernelDetector(rules), [b'{"process": {"name": "x"}}', line], 2)) == 1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"process": {"name": [{"name": "bash"}, {"name": "zsh"}]}}\n',
+        b'{"process": {"name": [["bash", ["x"]], {}]}}\n',
+        b'{"process":\n{"name": "bash"}}\n',
+        b'{"process":\n{"name": "zsh"}}\n',
+        b'{"process": {"name": "bash"}} {"process": {"name": "bash"}}\n',
+        b'{"process": {"name": "zsh"}}{"process": {"name": "bash"}}\n{"process":\n{"name": "bash"}}\n',
+        b' {"process": {"name": "bash"}} \r\n{"process": {"name": "bash"}}\r',
+        b'\n{"process": {"name": "bash"}}\n\n',
+        b"",
+    ],
+)
+def test_odd_chunks_are_what_the_reference_says(data: bytes) -> None:
+    """Lists that hold objects or lists, and lines that hold less or more than one object."""
+    name = plan.Field("process.name")
+    twice = plan.Comparison("==", plan.Call("concat", (name, name)), plan.Literal("bashbash"))
+    equal = plan.Comparison("==", name, plan.Literal("bash"))
+    rules = rules_of([plan.EventQuery(plan.Stage(None, where)) for where in (twice, equal)])
+    reference, kernel = ReferenceDetector(rules), KernelDetector(rules)
+    expected = [*reference.feed(Chunk(data)), *reference.finish()]
+    found = [*kernel.feed(Chunk(data)), *kernel.finish()]
+    assert sorted(map(signature, found), key=repr) == sorted(map(signature, expected), key=repr)
+    assert (kernel.counters.events, kernel.counters.unreadable) == (
+        reference.counters.events,
+        reference.counters.unreadable,
+    )

@@ -13,8 +13,9 @@ from typing import Any, Final
 import msgspec
 import re2
 
-#: what a field may hold; lists become tuples, so that they can be looked up
-_Leaf = str | int | float | bool | tuple[Any, ...] | None
+#: what a field may hold; lists become tuples, so that they can be looked up, and hold no lists or objects
+_Scalar = str | int | float | bool | None
+_Leaf = _Scalar | tuple[_Scalar, ...]
 #: In a typed structure these are null or missing: a wrapped document is refused.
 _WRAPPERS: Final = ("_source", "fields")
 

@@ -42,12 +42,15 @@ class Reader:
                     found.append((number, event, mask))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError):
             return self._line_by_line(chunk)
+        lines = data.split(b"\n")
+        if not lines[-1]:
+            lines.pop()
+        if len(events) != len(lines) or not all(map(_is_whole, lines)):
+            return self._line_by_line(chunk)  # blank lines; several objects on a line, or lines of an object
         if found:
-            lines = list(numbered_lines(data, chunk.first_line))
-            if len(lines) != len(events):
-                return self._line_by_line(chunk)
             first = self._counters.events
-            out = [self._candidate(event, mask, chunk, *lines[n], first + n) for n, event, mask in found]
+            line = chunk.first_line
+            out = [self._candidate(event, mask, chunk, line + n, lines[n], first + n) for n, event, mask in found]
         else:
             out = []
         self._counters.events += len(events)
@@ -89,3 +92,8 @@ class Reader:
             return None
         raw = _encode(hit.source) if hit.index or hit.id else line.strip()
         return Candidate(mask, fields, line, position, chunk.path, number, hit.index, hit.id, raw)
+
+
+def _is_whole(line: bytes) -> bool:
+    """Whether a line begins and ends as an object does: as many such lines as objects are one object each."""
+    return (line[:1] == b"{" and line[-1:] == b"}") or (line.lstrip()[:1] == b"{" and line.rstrip()[-1:] == b"}")
