@@ -63,7 +63,7 @@ def same_pid_namespace(pid: int) -> bool | None:
 
 
 def is_thread(pid: int, tid: int) -> bool:
-    return Path(f"/proc/{pid}/task/{tid}").exists()
+    return _is_there(f"/proc/{pid}/task/{tid}")
 
 
 def link(path: str) -> str:
@@ -101,6 +101,15 @@ def image(pid: int) -> Image:
     return Image(found.st_ino, device, found.st_size, found.st_mode, found.st_mtime_ns, found.st_ctime_ns)
 
 
+def _is_there(path: str) -> bool:
+    """Ask /proc for a path: of a process that ends just now, it says so in several ways."""
+    try:
+        Path(path).stat()
+    except OSError:
+        return False
+    return True
+
+
 def descriptors(pid: int) -> tuple[Descriptor, ...]:
     """Describe descriptors 0, 1 and 2; empty when the process is gone."""
     out = []
@@ -108,7 +117,7 @@ def descriptors(pid: int) -> tuple[Descriptor, ...]:
         try:
             found = Path(f"/proc/{pid}/fd/{number}").stat()
         except FileNotFoundError:
-            if not Path(f"/proc/{pid}/fd").exists():
+            if not _is_there(f"/proc/{pid}/fd"):
                 return ()
             out.append(Descriptor("closed"))
             continue
