@@ -90,6 +90,12 @@ class CompiledRule:
 _names = cache(FieldNames)
 
 
+@cache
+def _one(by: tuple[plan.Field, ...]) -> tuple[plan.Field, ...]:
+    """Give one object for equal lists of keys."""
+    return by
+
+
 def compile_rule(number: int, rule: Rule) -> CompiledRule:
     """Take a runnable rule apart into its stages."""
     query = rule.plan
@@ -102,44 +108,44 @@ def compile_rule(number: int, rule: Rule) -> CompiledRule:
     if isinstance(query, plan.EventQuery):
         out.roles.append(Role(out, "event", query.stage))
     elif isinstance(query, plan.SampleQuery):
-        out.roles += [Role(out, "sample", stage, (n,), query.keys(stage)) for n, stage in enumerate(query.stages)]
+        out.roles += [Role(out, "sample", stage, (n,), _one(query.keys(stage))) for n, stage in enumerate(query.stages)]
     else:
         positive = whole = 0
         for stage in query.stages:
             numbers = range(whole, whole + stage.runs) if stage.missing else range(positive, positive + stage.runs)
             out.roles.append(
-                Role(out, "missing" if stage.missing else "positive", stage, tuple(numbers), query.keys(stage))
+                Role(out, "missing" if stage.missing else "positive", stage, tuple(numbers), _one(query.keys(stage)))
             )
             whole += stage.runs
             positive += 0 if stage.missing else stage.runs
         if query.until is not None:
-            out.roles.append(Role(out, "until", query.until, (), query.keys(query.until)))
+            out.roles.append(Role(out, "until", query.until, (), _one(query.keys(query.until))))
     return out
 
 
 class CompiledRules:
     """All rules together: `tree.mask(event)` and `parts(mask)` give the stages that an event fulfils.
 
-    A mask says what is possible; `Part.held` decides.
+    A mask says what is possible, by the numbers of `pieces`; `Part.held` decides.
     """
 
     def __init__(self, rules: Iterable[Rule], *, ignore_index: bool = False) -> None:
         runnable = [rule for rule in rules if rule.runnable and rule.plan is not None]
         self.rules = [compile_rule(number, rule) for number, rule in enumerate(runnable)]
-        self._pieces: list[tuple[Role, Piece]] = []
+        self.pieces: list[tuple[Role, Piece]] = []
         unsplit = _TYPED | {rule.names.timestamp for rule in self.rules}
         for rule in self.rules:
             for role in rule.roles:
-                self._pieces += [(role, piece) for piece in pieces_of(role.stage, rule.names.category, unsplit)]
-        self.every = (1 << len(self._pieces)) - 1
+                self.pieces += [(role, piece) for piece in pieces_of(role.stage, rule.names.category, unsplit)]
+        self.every = (1 << len(self.pieces)) - 1
         self._patterns = (
             {}
             if ignore_index
             else {rule.number: IndexPatterns(rule.rule.index) for rule in self.rules if rule.rule.index}
         )
         self._applying: dict[Told, int] = {}
-        bits = Bits(len(self._pieces))
-        for _, piece in self._pieces:
+        bits = Bits(len(self.pieces))
+        for _, piece in self.pieces:
             for condition in piece.rest:
                 prepare(condition, unsplit, bits)
         tables = self._tables(bits)
@@ -147,7 +153,7 @@ class CompiledRules:
             number: _all_of(
                 [make_judge(condition, unsplit, bits, tables, role.rule.evaluator) for condition in piece.rest]
             )
-            for number, (role, piece) in enumerate(self._pieces)
+            for number, (role, piece) in enumerate(self.pieces)
             if piece.rest
         }
         self.decoder = FieldDecoder(self._read(tables))
@@ -158,7 +164,7 @@ class CompiledRules:
 
     def _tables(self, bits: Bits) -> dict[str, FieldTable]:
         by_field = {name: dict(masks) for name, masks in bits.by_field.items()}
-        for number, (_, piece) in enumerate(self._pieces):
+        for number, (_, piece) in enumerate(self.pieces):
             for name, conditions in piece.conditions.items():
                 masks = by_field.setdefault(name, {})
                 for condition in conditions:
@@ -178,7 +184,7 @@ class CompiledRules:
         known = self._applying.get(told)
         if known is None:
             known = 0
-            for number, (role, _) in enumerate(self._pieces):
+            for number, (role, _) in enumerate(self.pieces):
                 patterns = self._patterns.get(role.rule.number)
                 if patterns is None or patterns.apply_to(told):
                     known |= 1 << number
@@ -195,7 +201,7 @@ class CompiledRules:
             while rest:
                 bit = rest & -rest
                 number = bit.bit_length() - 1
-                role = self._pieces[number][0]
+                role = self.pieces[number][0]
                 judge = self._judges.get(number)
                 so_far = judges.setdefault(role, [])
                 if judge is None:

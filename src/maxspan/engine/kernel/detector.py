@@ -11,11 +11,12 @@ from maxspan.engine.kernel.events import Candidate
 from maxspan.engine.kernel.lanes import Lanes
 from maxspan.engine.kernel.machine import Completed, Hit, Machine, in_order
 from maxspan.engine.kernel.reader import Reader
+from maxspan.engine.kernel.replay import Replay
 from maxspan.engine.kernel.skipping import Skipping
 from maxspan.engine.kernel.survivors import LineStore, Survivor
 from maxspan.engine.limits import limit
 from maxspan.engine.match import MatchedEvent, RuleMatch
-from maxspan.engine.reference.event import Event, FieldNames, keys_of, make_event, shown_key
+from maxspan.engine.reference.event import Event, make_event, shown_key
 from maxspan.engine.reference.sample import find_samples
 from maxspan.errors import Problem
 from maxspan.languages import plan
@@ -36,8 +37,9 @@ class KernelDetector:
     for events that are at most so late (per host), later ones are left out and counted in `counters.late`. State goes
     when `maxspan` has passed; of a sequence without one `most_keys` keys are kept, and what goes for that is counted in
     `counters.evicted`. With `ignore_index` index patterns do not restrict rules. With `skip` a batch passes over what
-    can be no part of a sequence if events come in order; rules for which they did not are in `unsure`, and their
-    matches do not count: run them again without.
+    can be no part of a sequence if events come in order; the rules for which they did not come in order are run once
+    more over all events at the end, which are read again from their files, or kept in a temporary file if they come
+    from elsewhere.
     """
 
     def __init__(
@@ -48,30 +50,30 @@ class KernelDetector:
         stream: bool = False,
         lateness_ns: int = LATENESS_NS,
         most_keys: int = MOST_KEYS,
-        skip: bool = False,
+        skip: bool = True,
     ) -> None:
         self.compiled = CompiledRules(rules, ignore_index=ignore_index)
         self.counters = Counters()
         self.rules = [rule.rule for rule in self.compiled.rules]
-        self._reader = Reader(self.compiled, self.counters)
+        sequences = any(rule.is_sequence for rule in self.compiled.rules)
+        self._skipping = Skipping(self.compiled) if skip and not stream and sequences else None
+        self._replay = Replay() if self._skipping is not None else None
+        self._ignore_index = ignore_index
+        self._reader = Reader(self.compiled, self.counters, self._skipping)
         self._store = LineStore()
         self._most_keys = most_keys
         self._lanes = Lanes(self.counters, lateness_ns, most_keys) if stream else None
-        self._skipping = Skipping() if skip and not stream else None
         self._hits: dict[CompiledRule, list[Hit]] = {}
         self._samples: dict[CompiledRule, list[tuple[Event, Survivor, list[Role]]]] = {}
         self._limited: dict[CompiledRule, list[tuple[Event, Survivor]]] = {}
-
-    @property
-    def unsure(self) -> list[Rule]:
-        """Give the rules that have to run again without `skip`, because their events did not come in order."""
-        return [] if self._skipping is None else [rule.rule for rule in self._skipping.unsure]
 
     # --- taking events -----------------------------------------------------------------------------------------------
 
     def feed(self, chunk: Chunk) -> list[RuleMatch]:
         """Take in a chunk; gives the matches that are certain by now."""
         out: list[RuleMatch] = []
+        if self._replay is not None:
+            self._note(self._replay, chunk)
         for candidate in self._reader.read(chunk):
             out += self._take(candidate)
         if self._lanes is not None:
@@ -90,35 +92,27 @@ class KernelDetector:
     def _take(self, candidate: Candidate) -> Iterator[RuleMatch]:
         survivor: Survivor | None = None
         undated = False
-        event: Event | None = None
-        names: FieldNames | None = None
         for part in self.compiled.parts(candidate.mask):
             rule = part.rule
-            if rule.names is not names:
-                event, names = None, rule.names
-            if self._skipping is not None and not part.begins:
-                host = candidate.host if rule.host_key else ""
-                time_ns = candidate.time_ns(rule.names.timestamp)
-                if time_ns is not None and not self._skipping.is_open(rule, host, time_ns):
-                    continue
             roles = part.held(candidate.fields)
             if not roles:
                 continue
-            if event is None:
-                event = make_event(candidate.position, candidate.fields, rule.names, rule.evaluator)
-            if isinstance(rule.query, plan.EventQuery) and not rule.query.pipes:
-                yield RuleMatch(rule.rule, (_matched(candidate, event.timestamp_ns),))
+            query = rule.query
+            if isinstance(query, plan.EventQuery) and not query.pipes:
+                yield RuleMatch(rule.rule, (_matched(candidate, candidate.time_ns(rule.names.timestamp)),))
                 continue
-            if rule.is_sequence and event.timestamp_ns is None:
+            if rule.is_sequence and candidate.time_ns(rule.names.timestamp) is None:
                 undated = True
                 continue
             survivor = survivor or self._survivor(candidate)
-            if isinstance(rule.query, plan.EventQuery):
+            if rule.is_sequence:
+                self._sequence_hit(rule, roles, survivor, candidate)
+                continue
+            event = make_event(candidate.position, candidate.fields, rule.names, rule.evaluator)
+            if isinstance(query, plan.EventQuery):
                 self._limited.setdefault(rule, []).append((event, survivor))
-            elif isinstance(rule.query, plan.SampleQuery):
-                self._samples.setdefault(rule, []).append((_with_keys(event, roles), survivor, roles))
             else:
-                self._sequence_hit(rule, roles, event, survivor, candidate)
+                self._samples.setdefault(rule, []).append((_with_keys(event, roles), survivor, roles))
         if undated:
             self.counters.without_timestamp += 1
             problem = Problem(
@@ -133,12 +127,10 @@ class KernelDetector:
             self.counters.note(Problem("no-space", message, "warning", hint="set TMPDIR to a folder with room"))
         return Survivor(kept, candidate.position, candidate.path, candidate.number, candidate.index, candidate.id)
 
-    def _sequence_hit(
-        self, rule: CompiledRule, roles: list[Role], event: Event, survivor: Survivor, candidate: Candidate
-    ) -> None:
-        hit = Hit(event.ordinal, survivor, [], [], [])
+    def _sequence_hit(self, rule: CompiledRule, roles: list[Role], survivor: Survivor, candidate: Candidate) -> None:
+        hit = Hit(candidate.ordinal(rule), survivor, [], [], [])
         for role in roles:
-            keys = keys_of(event, role.by, rule.evaluator)
+            keys = candidate.keys(role.by, rule)
             if not keys:
                 continue
             if role.kind == "until":
@@ -164,7 +156,10 @@ class KernelDetector:
         out: list[RuleMatch] = []
         if self._lanes is not None:
             out += self._matches(self._lanes.finish())
+        unsure = set() if self._skipping is None else self._skipping.unsure
         for rule, hits in self._hits.items():
+            if rule in unsure:
+                continue
             assert isinstance(rule.query, plan.SequenceQuery)
             found = in_order(self._sequences(rule.query, hits))
             out += self._matches((rule, sequence) for sequence in limit(found, rule.query.pipes))
@@ -176,8 +171,33 @@ class KernelDetector:
         for rule, sampled in self._samples.items():
             out += self._sample(rule, sampled)
         self._hits, self._limited, self._samples = {}, {}, {}
+        if self._replay is not None:
+            if unsure:
+                out += self._once_more(self._replay, [rule.rule for rule in self.compiled.rules if rule in unsure])
+            self._replay.close()
         self.counters.matches += len(out)
         self._store.close()
+        return out
+
+    def _note(self, replay: Replay, chunk: Chunk) -> None:
+        try:
+            replay.note(chunk)
+        except OSError as error:
+            message = f"events cannot be kept in a temporary file ({error.strerror or error})"
+            hint = "set TMPDIR to a folder with room"
+            self.counters.note(Problem("no-space", message, hint=hint, path=chunk.path, line=chunk.first_line))
+
+    def _once_more(self, replay: Replay, rules: list[Rule]) -> list[RuleMatch]:
+        """Run rules over all events again, whatever their order."""
+        again = KernelDetector(rules, ignore_index=self._ignore_index, skip=False)
+        out: list[RuleMatch] = []
+        for chunk in replay.chunks():
+            out += again.feed(chunk)
+        out += again.finish()
+        if replay.lost:
+            message = f"{replay.lost} bytes of events that are not in order could not be read a second time"
+            self.counters.note(Problem("changed-input", message, hint="do not change event files while they are read"))
+            self.counters.late += max(1, self.counters.events - again.counters.events)
         return out
 
     def _sequences(self, query: plan.SequenceQuery, hits: list[Hit]) -> list[Completed]:

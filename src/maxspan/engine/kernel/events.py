@@ -5,10 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from maxspan.engine.kernel.decoding import FieldDecoder, Getter
-from maxspan.sources.timestamps import parse_timestamp_ns
+from maxspan.engine.kernel.times import time_ns
+from maxspan.engine.reference.event import Event, FieldNames, Key, Ordinal, keys_of, make_event
+from maxspan.languages import plan
+
+if TYPE_CHECKING:
+    from maxspan.engine.kernel.compiled import CompiledRule
+
+_NO_ORDINAL: Final[Ordinal] = (0, (0, "", 0), 0)
 
 
 class DecodedFields:
@@ -45,13 +52,42 @@ class Candidate:
     id: str = ""
     raw: bytes = b""
     _times: dict[str, int | None] = field(default_factory=dict)
+    _ordinals: dict[FieldNames, Ordinal] = field(default_factory=dict)
+    _keys: dict[int, list[Key]] = field(default_factory=dict)
 
     def time_ns(self, name: str) -> int | None:
         """Give the time of the event: the earliest value of a field that is one."""
         known = self._times.get(name, 0)
         if known == 0:
-            times = [parse_timestamp_ns(value) for value in self.fields.get(name, ())]
+            times = [time_ns(value) for value in self.fields.get(name, ())]
             known = self._times[name] = min((time for time in times if time is not None), default=None)
+        return known
+
+    def ordinal(self, rule: CompiledRule) -> Ordinal:
+        """Give the place of the event in the order of a rule; see `make_event`."""
+        known = self._ordinals.get(rule.names)
+        if known is None:
+            time = self.time_ns(rule.names.timestamp)
+            name = rule.names.tiebreaker or "event.sequence"
+            value = self.fields.get(name, ())
+            if time is not None and len(value) == 1 and type(value[0]) is int and name not in rule.evaluator.types:
+                known = time, (0, "number", value[0]), self.position
+            else:
+                known = make_event(self.position, self.fields, rule.names, rule.evaluator).ordinal
+            self._ordinals[rule.names] = known
+        return known
+
+    def keys(self, by: tuple[plan.Field, ...], rule: CompiledRule) -> list[Key]:
+        """Give the join keys of the event; see `keys_of`. Equal lists of fields are one object (`Role.by`)."""
+        known = self._keys.get(id(by))
+        if known is None:
+            types = rule.evaluator.types
+            values = [self.fields.get(field.name, ()) for field in by]
+            if all(len(one) == 1 and type(one[0]) is str for one in values) and not any(f.name in types for f in by):
+                return self._keys.setdefault(id(by), [tuple([("str", one[0]) for one in values])])
+            known = keys_of(Event(self.position, self.fields, None, _NO_ORDINAL), by, rule.evaluator)
+            if not any(field.name == rule.names.timestamp for field in by):
+                self._keys[id(by)] = known
         return known
 
     @cached_property

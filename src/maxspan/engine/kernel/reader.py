@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import msgspec
 
 from maxspan.engine.detector import Counters
 from maxspan.engine.kernel.compiled import CompiledRules
 from maxspan.engine.kernel.decoding import Getter, is_dotted
 from maxspan.engine.kernel.events import Candidate, DecodedFields, numbered_lines
+from maxspan.engine.kernel.skipping import Skipping
 from maxspan.errors import Problem
 from maxspan.sources.chunk import Chunk
 from maxspan.sources.document import decode_line, flatten, unwrap
@@ -21,17 +25,32 @@ class Reader:
     Typed structures first; a chunk that they refuse goes line by line, and a line that they refuse the general way.
     """
 
-    def __init__(self, rules: CompiledRules, counters: Counters) -> None:
+    def __init__(self, rules: CompiledRules, counters: Counters, skipping: Skipping | None = None) -> None:
         self._rules = rules
+        self._skipping = skipping
         self._counters = counters
         self._getters: dict[str, Getter] = {}
 
-    def read(self, chunk: Chunk) -> list[Candidate]:
-        """Give the candidates of a chunk, in the order of its lines."""
+    def read(self, chunk: Chunk) -> Iterator[Candidate]:
+        """Give the candidates of a chunk, in the order of its lines; take each before asking for the next."""
         data = chunk.data
         self._counters.bytes += len(data)
-        if is_dotted(data):
-            return self._line_by_line(chunk)
+        read = None if is_dotted(data) else self._typed(data)
+        if read is None:
+            yield from self._line_by_line(chunk)
+            return
+        lines, found = read
+        first, line = self._counters.events, chunk.first_line
+        self._counters.events += len(lines)
+        skipping = self._skipping
+        for n, event, mask in found:
+            if skipping is not None:
+                mask = skipping.narrow(mask, event)
+            if mask:
+                yield self._candidate(event, mask, chunk, line + n, lines[n], first + n)
+
+    def _typed(self, data: bytes) -> tuple[list[bytes], list[tuple[int, Any, int]]] | None:
+        """Give the lines of a chunk, and by number the events that fulfil something; None if it is not that simple."""
         try:
             events = self._rules.decoder.decode_lines(data)
             mask_of = self._rules.tree.mask
@@ -41,32 +60,25 @@ class Reader:
                 if mask:
                     found.append((number, event, mask))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError):
-            return self._line_by_line(chunk)
+            return None
         lines = data.split(b"\n")
         if not lines[-1]:
             lines.pop()
         if len(events) != len(lines) or not all(map(_is_whole, lines)):
-            return self._line_by_line(chunk)  # blank lines; several objects on a line, or lines of an object
-        if found:
-            first = self._counters.events
-            line = chunk.first_line
-            out = [self._candidate(event, mask, chunk, line + n, lines[n], first + n) for n, event, mask in found]
-        else:
-            out = []
-        self._counters.events += len(events)
-        return out
+            return None  # blank lines; several objects on a line, or lines of an object
+        return lines, found
 
     def _candidate(self, event: object, mask: int, chunk: Chunk, number: int, line: bytes, position: int) -> Candidate:
         fields = DecodedFields(event, self._rules.decoder, self._getters)
         return Candidate(mask, fields, line, position, chunk.path, number, raw=line.strip())
 
-    def _line_by_line(self, chunk: Chunk) -> list[Candidate]:
-        out = []
+    def _line_by_line(self, chunk: Chunk) -> Iterator[Candidate]:
         for number, line in numbered_lines(chunk.data, chunk.first_line):
             candidate = self._line(chunk, number, line)
-            if candidate is not None:
-                out.append(candidate)
-        return out
+            if candidate is not None and self._skipping is not None:
+                candidate.mask = self._skipping.narrow_fields(candidate.mask, candidate.fields)
+            if candidate is not None and candidate.mask:
+                yield candidate
 
     def _line(self, chunk: Chunk, number: int, line: bytes) -> Candidate | None:
         position = self._counters.events
