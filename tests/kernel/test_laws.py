@@ -121,6 +121,34 @@ def test_late_events_are_counted_and_left_out() -> None:
     assert stream.counters.late == 1
 
 
+def test_an_event_that_is_exactly_as_late_as_allowed_finds_its_place() -> None:
+    query = plan.SequenceQuery((), (plan.Stage("a", plan.TRUE), plan.Stage("b", plan.TRUE)), 5_000_000_000)
+    rules = rules_of([query])
+    events = [(7000, 2, "b"), (8000, 3, "c"), (7000, 1, "a")]
+    lines = [f'{{"@timestamp": {t}, "event": {{"category": "{c}", "sequence": {n}}}}}'.encode() for t, n, c in events]
+    expected = run(ReferenceDetector(rules), lines, 1)
+    assert len(expected) == 1
+    stream = KernelDetector(rules, stream=True, lateness_ns=1_000_000_000)
+    assert run(stream, lines, 1) == expected
+    assert stream.counters.late == 0
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_event_of_two_hosts_continues_sequences_of_both(stream: bool) -> None:
+    query = plan.SequenceQuery(
+        (plan.Field("host.id"),), (plan.Stage("a", plan.TRUE), plan.Stage("b", plan.TRUE)), 5_000_000_000
+    )
+    rules = rules_of([query])
+    events = [(["x", "y"], "a"), ("y", "b"), ("x", "b"), ("y", "a"), (["z", "y", 3], "b"), (3, "a"), (3, "b")]
+    lines = [
+        json.dumps({"@timestamp": 7000 + n, "event": {"category": category}, "host": {"id": host}}).encode()
+        for n, (host, category) in enumerate(events)
+    ]
+    expected = run(ReferenceDetector(rules), lines, 1)
+    assert len(expected) == 4
+    assert run(KernelDetector(rules, stream=stream), lines, 2) == expected
+
+
 def test_keys_beyond_the_bound_are_evicted_and_counted() -> None:
     query = plan.SequenceQuery((plan.Field("n"),), (plan.Stage("a", plan.TRUE), plan.Stage("b", plan.TRUE)))
     stream = KernelDetector(rules_of([query]), stream=True, lateness_ns=0, most_keys=10)

@@ -75,15 +75,20 @@ class CompiledRule:
         return isinstance(self.query, plan.SequenceQuery)
 
     @cached_property
-    def host_key(self) -> bool:
-        """Whether all events of a sequence come from one host: each stage has the host's id at the same place."""
+    def host_place(self) -> int | None:
+        """Give where the host's id stands in the keys, if it is the same place for all stages; else None."""
         if not isinstance(self.query, plan.SequenceQuery):
-            return False
+            return None
         lists = [role.by for role in self.roles]
-        return any(
-            all(by[place].name == "host.id" and not by[place].optional for by in lists)
-            for place in range(len(lists[0]))
-        )
+        for place in range(len(lists[0])):
+            if all(by[place].name == "host.id" and not by[place].optional for by in lists):
+                return place
+        return None
+
+    @cached_property
+    def host_key(self) -> bool:
+        """Whether all events of a sequence come from one host."""
+        return self.host_place is not None
 
 
 #: one object for equal names, so that comparing them is quick

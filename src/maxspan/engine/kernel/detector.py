@@ -12,7 +12,7 @@ from maxspan.engine.kernel.lanes import Lanes
 from maxspan.engine.kernel.machine import Completed, Hit, Machine, in_order
 from maxspan.engine.kernel.reader import Reader
 from maxspan.engine.kernel.replay import Replay
-from maxspan.engine.kernel.skipping import Skipping
+from maxspan.engine.kernel.skipping import EVERY_HOST, Skipping
 from maxspan.engine.kernel.survivors import LineStore, Survivor
 from maxspan.engine.limits import limit
 from maxspan.engine.match import MatchedEvent, RuleMatch
@@ -141,13 +141,17 @@ class KernelDetector:
         if not (hit.positive or hit.missing or hit.until):
             return
         hit.positive.sort(key=lambda part: part[0])
-        host = candidate.host if rule.host_key else ""
+        hosts = candidate.hosts if rule.host_key else (EVERY_HOST,)
         if self._skipping is not None and hit.positive and hit.positive[0][0] == 0:
-            self._skipping.begin(rule, host, hit.time_ns)
-        if self._lanes is not None:
-            self._lanes.push(rule, hit, host)
-        else:
+            for host in hosts:
+                self._skipping.begin(rule, host, hit.time_ns)
+        if self._lanes is None:
             self._hits.setdefault(rule, []).append(hit)
+        elif len(hosts) == 1:
+            self._lanes.push(rule, hit, hosts[0])
+        else:
+            for host in hosts:
+                self._lanes.push(rule, hit.of_host(host, rule.host_place or 0), host)
 
     # --- the end -----------------------------------------------------------------------------------------------------
 

@@ -91,9 +91,16 @@ class Candidate:
         return known
 
     @cached_property
-    def host(self) -> str:
-        """Give the id of the host, of several the smallest, or ""."""
-        return min((value for value in self.fields.get("host.id", ()) if isinstance(value, str)), default="")
+    def hosts(self) -> tuple[str, ...]:
+        """Give the ids of the hosts of the event; "" stands for all that are no strings, and for none."""
+        return hosts_of(self.fields.get("host.id", ()))
+
+
+def hosts_of(values: Sequence[Any]) -> tuple[str, ...]:
+    """Give the distinct ids of hosts among values of `host.id`, at least one."""
+    if len(values) == 1:
+        return (values[0] if type(values[0]) is str else "",)
+    return tuple(dict.fromkeys(value if type(value) is str else "" for value in values)) or ("",)
 
 
 def numbered_lines(data: bytes, first: int) -> Iterator[tuple[int, bytes]]:

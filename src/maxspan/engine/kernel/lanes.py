@@ -32,7 +32,8 @@ class Lanes:
 
     def __init__(self, counters: Counters, lateness_ns: int, most_keys: int) -> None:
         self.counters = counters
-        self.lateness_ns = lateness_ns
+        #: an event that is exactly so late still finds its place; with no lateness at all, nothing waits
+        self.wait_ns = lateness_ns + 1 if lateness_ns else 0
         self.most_keys = most_keys
         self._lanes: dict[str, Lane] = {}
         self._changed: dict[str, Lane] = {}
@@ -40,7 +41,7 @@ class Lanes:
         self._late_position = -1
 
     def push(self, rule: CompiledRule, hit: Hit, name: str) -> None:
-        """Let a hit wait in the lane of its host (or ""); one that is too late is counted, once for each event."""
+        """Let a hit wait in the lane of its host; one that is too late is counted, once for each event."""
         lane = self._lanes.get(name)
         if lane is None:
             lane = self._lanes[name] = Lane()
@@ -57,7 +58,7 @@ class Lanes:
         """Give what is complete now that these events have come."""
         changed, self._changed = self._changed, {}
         for lane in changed.values():
-            yield from self._release(lane, lane.latest_ns - self.lateness_ns)
+            yield from self._release(lane, lane.latest_ns - self.wait_ns)
 
     def advance(self, now_ns: int) -> Iterator[Found]:
         """Let the clock of all lanes go on to `now_ns`, and forget lanes that hold nothing."""
@@ -65,8 +66,8 @@ class Lanes:
         for name in list(self._lanes):
             lane = self._lanes[name]
             lane.latest_ns = max(lane.latest_ns, now_ns)
-            yield from self._release(lane, now_ns - self.lateness_ns)
-            if not lane.heap and not lane.machines and lane.passed_ns < now_ns - 10 * self.lateness_ns:
+            yield from self._release(lane, now_ns - self.wait_ns)
+            if not lane.heap and not lane.machines and lane.passed_ns < now_ns - 10 * self.wait_ns:
                 del self._lanes[name]
 
     def _release(self, lane: Lane, until_ns: int) -> Iterator[Found]:

@@ -29,6 +29,16 @@ class Hit:
     def time_ns(self) -> int:
         return self.ordinal[0]
 
+    def of_host(self, host: str, place: int) -> Hit:
+        """Give what of a hit has the id of one host at a place of the keys; "" stands for ids that are no strings."""
+
+        def own(keys: list[Key]) -> list[Key]:
+            return [key for key in keys if (key[place][1] if key[place][0] == "str" else "") == host]
+
+        positive = [(stage, kept) for stage, keys in self.positive if (kept := own(keys))]
+        missing = [(stage, kept) for stage, keys in self.missing if (kept := own(keys))]
+        return Hit(self.ordinal, self.survivor, positive, missing, own(self.until))
+
 
 @dataclass(frozen=True, slots=True)
 class Completed:

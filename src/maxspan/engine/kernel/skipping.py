@@ -12,12 +12,15 @@ from heapq import heappop, heappush
 from typing import Any, Final
 
 from maxspan.engine.kernel.compiled import CompiledRule, CompiledRules
+from maxspan.engine.kernel.events import hosts_of
 from maxspan.engine.kernel.times import time_ns
 from maxspan.languages import plan
 
 #: the field whose times decide; rules that order by another one are never passed over
 TIME: Final = "@timestamp"
 HOST: Final = "host.id"
+#: the name of what is open for rules that join across hosts; no host can have it
+EVERY_HOST: Final = "\0every host"
 _EARLIEST: Final = -(2**63)
 _LATEST: Final = 2**63
 _MOST: Final = 50_000
@@ -80,22 +83,23 @@ class Skipping:
             return mask
         time, host = self._read(event)
         if type(time) is not str or (host is not None and type(host) is not str):
-            return mask & ~self._passed(later, _earliest(_listed(time)), _host(_listed(host)))
-        return mask & ~self._passed(later, time_ns(time), host or "")
+            return mask & ~self._passed(later, _earliest(_listed(time)), hosts_of(_listed(host)))
+        return mask & ~self._passed(later, time_ns(time), (host or "",))
 
     def narrow_fields(self, mask: int, fields: Any) -> int:
         """Do the same for fields by name."""
         later = self.later(mask)
         if not later:
             return mask
-        return mask & ~self._passed(later, _earliest(fields.get(TIME, ())), _host(fields.get(HOST, ())))
+        return mask & ~self._passed(later, _earliest(fields.get(TIME, ())), hosts_of(fields.get(HOST, ())))
 
-    def _passed(self, later: int, now_ns: int | None, host: str) -> int:
-        """Give what of these pieces is passed over at a time: what is not open."""
+    def _passed(self, later: int, now_ns: int | None, hosts: tuple[str, ...]) -> int:
+        """Give what of these pieces is passed over at a time: what is not open. Events of several hosts never are."""
         if now_ns is None:
             return 0
         passed = 0
-        for name, part in ((host, later & self._by_host), ("", later & ~self._by_host)):
+        by_host = later & self._by_host if len(hosts) == 1 else 0
+        for name, part in ((hosts[0], by_host), (EVERY_HOST, later & ~self._by_host)):
             if not part:
                 continue
             lane = self._open.get(name)
@@ -125,7 +129,7 @@ class Skipping:
         return lane.mask
 
     def begin(self, rule: CompiledRule, host: str, at_ns: int) -> None:
-        """Note an event that begins a sequence; `host` is empty for rules that join across hosts."""
+        """Note an event that begins a sequence, of a host or of `EVERY_HOST` for rules that join across hosts."""
         own = self._of_rule.get(rule)
         if own is None:
             return
@@ -150,7 +154,3 @@ def _listed(value: Any) -> Sequence[Any]:
 
 def _earliest(values: Sequence[Any]) -> int | None:
     return min((time for time in map(time_ns, values) if time is not None), default=None)
-
-
-def _host(values: Sequence[Any]) -> str:
-    return min((value for value in values if isinstance(value, str)), default="")
