@@ -142,9 +142,11 @@ class KernelDetector:
             return
         hit.positive.sort(key=lambda part: part[0])
         hosts = candidate.hosts if rule.host_key else (EVERY_HOST,)
-        if self._skipping is not None and hit.positive and hit.positive[0][0] == 0:
-            for host in hosts:
-                self._skipping.begin(rule, host, hit.time_ns)
+        if self._skipping is not None:
+            for role in roles:
+                if role.kind == "positive":
+                    for host in hosts:
+                        self._skipping.opened(role, host, hit.time_ns)
         if self._lanes is None:
             self._hits.setdefault(rule, []).append(hit)
         elif len(hosts) == 1:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any, Final
 
-from maxspan.engine.kernel.compiled import CompiledRule, CompiledRules
+from maxspan.engine.kernel.compiled import CompiledRule, CompiledRules, Role
 from maxspan.engine.kernel.events import hosts_of
 from maxspan.engine.kernel.times import time_ns
 from maxspan.languages import plan
@@ -28,49 +28,57 @@ _MOST: Final = 50_000
 
 @dataclass(slots=True)
 class _Open:
-    """The rules of which some sequence may go on, for one host: the mask of their pieces, and until when each may.
+    """The stages that something waits for, at one host: the mask of their pieces, and until when each is open.
 
     `passed_ns` is the latest time of an event that was passed over, and `passed` what of it.
     """
 
     mask: int = 0
-    until: dict[CompiledRule, int] = field(default_factory=dict)
-    ends: list[tuple[int, int, CompiledRule]] = field(default_factory=list)
+    until: dict[int, int] = field(default_factory=dict)
+    ends: list[tuple[int, int]] = field(default_factory=list)
     closed_ns: int = _EARLIEST
     passed_ns: int = _EARLIEST
     passed: int = 0
 
 
 class Skipping:
-    """Knows which rules are open, by host, and what has been passed over."""
+    """Knows which stages are open, by host, and what has been passed over. A stage is known by the mask of its pieces.
+
+    A stage is open from an event of the stage before on, as long as `maxspan` allows; `until` from the first stage on.
+    """
 
     def __init__(self, rules: CompiledRules) -> None:
         self.unsure: set[CompiledRule] = set()
         self._open: dict[str, _Open] = {}
-        self._of_rule: dict[CompiledRule, int] = {}
-        self._beginnings: dict[CompiledRule, int] = {}
+        self._opens: dict[Role, list[int]] = {}
+        self._own: dict[Role, int] = {}
         self._by_host = self._later = 0
         for number, (role, _) in enumerate(rules.pieces):
-            rule, bit = role.rule, 1 << number
-            if not rule.is_sequence or rule.names.timestamp != TIME:
-                continue
-            self._of_rule[rule] = self._of_rule.get(rule, 0) | bit
-            self._later |= bit
+            if role.rule.is_sequence and role.rule.names.timestamp == TIME:
+                self._own[role] = self._own.get(role, 0) | 1 << number
+        self._before: list[tuple[int, int]] = []
+        for role, own in self._own.items():
             if role.begins:
-                self._beginnings[rule] = self._beginnings.get(rule, 0) | bit
-            if rule.host_key:
-                self._by_host |= bit
+                continue
+            opener = 0 if role.kind == "until" else role.numbers[0] - 1
+            for other in role.rule.roles:
+                if other.kind == "positive" and opener in other.numbers:
+                    self._opens.setdefault(other, []).append(own)
+                    self._before.append((self._own.get(other, 0), own))
+            self._later |= own
+            if role.rule.host_key:
+                self._by_host |= own
         self._waiting: dict[int, int] = {}
         self._read = rules.decoder.getter(TIME, HOST)
 
     def later(self, mask: int) -> int:
-        """Give the pieces of a mask that matter only after something else: those of rules that nothing begins here."""
+        """Give the pieces of a mask that matter only after another event: not those whose opener is in the mask too."""
         known = self._waiting.get(mask)
         if known is None:
             known = mask & self._later
-            for rule, beginnings in self._beginnings.items():
-                if mask & beginnings:
-                    known &= ~self._of_rule[rule]
+            for opener, own in self._before:
+                if known & own and mask & opener:
+                    known &= ~own
             if len(self._waiting) > _MOST:
                 self._waiting.clear()
             self._waiting[mask] = known
@@ -116,36 +124,41 @@ class Skipping:
 
     def _open_at(self, lane: _Open, now_ns: int) -> int:
         if now_ns < lane.closed_ns:  # not in order: what has been closed since may have been open then
-            return sum(self._of_rule[rule] for rule, until_ns in lane.until.items() if now_ns <= until_ns)
+            return sum(own for own, until_ns in lane.until.items() if now_ns <= until_ns)
         ends = lane.ends
         while ends and ends[0][0] < now_ns:
-            _, number, rule = heappop(ends)
-            until_ns = lane.until[rule]
+            _, own = heappop(ends)
+            until_ns = lane.until[own]
             if until_ns < now_ns:
-                lane.mask &= ~self._of_rule[rule]
+                lane.mask &= ~own
                 lane.closed_ns = now_ns
             else:
-                heappush(ends, (until_ns, number, rule))
+                heappush(ends, (until_ns, own))
         return lane.mask
 
-    def begin(self, rule: CompiledRule, host: str, at_ns: int) -> None:
-        """Note an event that begins a sequence, of a host or of `EVERY_HOST` for rules that join across hosts."""
-        own = self._of_rule.get(rule)
-        if own is None:
+    def opened(self, role: Role, host: str, at_ns: int) -> None:
+        """Note an event of a positive stage, of a host or of `EVERY_HOST` for rules that join across hosts."""
+        following = self._opens.get(role)
+        if following is None:
             return
         lane = self._open.get(host)
         if lane is None:
             lane = self._open[host] = _Open()
-        if at_ns < lane.passed_ns or (at_ns == lane.passed_ns and lane.passed & own):
-            self.unsure.add(rule)
-        assert isinstance(rule.query, plan.SequenceQuery)
-        maxspan = rule.query.maxspan_ns
+        assert isinstance(role.rule.query, plan.SequenceQuery)
+        maxspan = role.rule.query.maxspan_ns
         until_ns = _LATEST if maxspan is None else at_ns + maxspan
-        if until_ns > lane.until.get(rule, _EARLIEST):
-            lane.until[rule] = until_ns
-        if not lane.mask & own:
-            lane.mask |= own
-            heappush(lane.ends, (until_ns, rule.number, rule))
+        if not role.begins:
+            until_ns = min(until_ns, lane.until.get(self._own[role], _EARLIEST))
+            if until_ns < at_ns:
+                return  # no sequence has come so far
+        for own in following:
+            if at_ns < lane.passed_ns or (at_ns == lane.passed_ns and lane.passed & own):
+                self.unsure.add(role.rule)
+            if until_ns > lane.until.get(own, _EARLIEST):
+                lane.until[own] = until_ns
+            if not lane.mask & own:
+                lane.mask |= own
+                heappush(lane.ends, (until_ns, own))
 
 
 def _listed(value: Any) -> Sequence[Any]:
