@@ -223,3 +223,22 @@ def test_odd_chunks_are_what_the_reference_says(data: bytes) -> None:
         reference.counters.events,
         reference.counters.unreadable,
     )
+
+
+def test_what_is_remembered_can_be_forgotten_at_any_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With room for next to nothing the answers are the same."""
+    monkeypatch.setattr("maxspan.engine.kernel.tree.MOST_CLASSES", 3)
+    monkeypatch.setattr("maxspan.engine.kernel.tree.MOST_PLACES", 5)
+    monkeypatch.setattr("maxspan.engine.kernel.tables.MOST_VALUES", 4)
+    chance = random.Random(7)
+    words = ["a", "b", "ab", "ba", "abc", "x"]
+    patterns = [plan.Like(plan.Field(name), (f"*{word}*",), ":") for name in ("n", "m") for word in words]
+    wheres = [plan.And((chance.choice(patterns), plan.Not(chance.choice(patterns)))) for _ in range(12)]
+    rules = rules_of([plan.EventQuery(plan.Stage(None, where)) for where in wheres])
+    lines = [
+        json.dumps({"n": chance.choice(words) + chance.choice(words), "m": chance.sample(words, 2)}).encode()
+        for _ in range(300)
+    ]
+    expected = run(ReferenceDetector(rules), lines, 10)
+    assert len(expected) > 100
+    assert run(KernelDetector(rules), lines, 10) == expected

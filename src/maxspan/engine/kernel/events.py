@@ -28,11 +28,15 @@ class DecodedFields:
         self._decoder = decoder
         self._getters = getters
 
-    def get(self, name: str, default: Sequence[Any] = ()) -> Sequence[Any]:
+    def raw(self, name: str) -> Any:
+        """Give a field as it was decoded: a scalar, a tuple, or None."""
         getter = self._getters.get(name)
         if getter is None:
             getter = self._getters[name] = self._decoder.getter(name)
-        value = getter(self._event)
+        return getter(self._event)
+
+    def get(self, name: str, default: Sequence[Any] = ()) -> Sequence[Any]:
+        value = self.raw(name)
         if value is None:
             return default
         return [item for item in value if item is not None] if type(value) is tuple else (value,)

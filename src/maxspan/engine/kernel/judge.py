@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, cast
 
+from maxspan.engine.kernel.events import DecodedFields
 from maxspan.engine.kernel.pieces import single_field
 from maxspan.engine.kernel.tables import FieldTable
 from maxspan.engine.reference.condition import Evaluator
@@ -14,6 +15,7 @@ from maxspan.languages import plan
 Judge = Callable[[Any], bool]
 
 _NOTHING: Final = ()
+_MOST: Final = 50_000
 
 
 class Bits:
@@ -56,10 +58,10 @@ def make_judge(
     condition: plan.Condition, unsplit: frozenset[str], bits: Bits, tables: dict[str, FieldTable], evaluator: Evaluator
 ) -> Judge:
     """Make what decides a condition for an event; see `prepare`."""
-    name = single_field(condition, unsplit)
-    if name:
-        table, bit = tables[name], bits.of(name, condition)
-        return lambda fields: bool(table.mask(fields.get(name, _NOTHING)) & bit)
+    by_field = _bits_by_field(condition, unsplit, bits)
+    if by_field is not None:
+        parts = [(name, tables[name], own) for name, own in by_field.items()]
+        return TableJudge(parts, lambda held: _holds(condition, held, unsplit, bits)).judge
     match condition:
         case plan.And(items=items):
             judges = [make_judge(item, unsplit, bits, tables, evaluator) for item in items]
@@ -72,3 +74,60 @@ def make_judge(
             return lambda fields: not inner(fields)
         case _:
             return lambda fields: evaluator.holds(condition, fields)
+
+
+class TableJudge:
+    """Decides a condition by what the tables of its fields say; what that comes to is remembered."""
+
+    def __init__(self, parts: Sequence[tuple[str, FieldTable, int]], decide: Callable[[int], bool]) -> None:
+        self._parts = parts
+        self._decide = decide
+        self._known: dict[int, bool] = {}
+
+    def judge(self, fields: Any) -> bool:
+        """Tell whether the condition holds for the fields of an event."""
+        held = 0
+        if isinstance(fields, DecodedFields):
+            for name, table, own in self._parts:
+                held |= table.masks[table[fields.raw(name)]] & own
+        else:
+            for name, table, own in self._parts:
+                held |= table.mask(fields.get(name, _NOTHING)) & own
+        known = self._known.get(held)
+        if known is None:
+            if len(self._known) > _MOST:
+                self._known.clear()
+            known = self._known[held] = self._decide(held)
+        return known
+
+
+def _bits_by_field(condition: plan.Condition, unsplit: frozenset[str], bits: Bits) -> dict[str, int] | None:
+    """Give the bits that decide a condition, by field; None if the tables alone do not decide it."""
+    name = single_field(condition, unsplit)
+    if name:
+        return {name: bits.of(name, condition)}
+    if not isinstance(condition, plan.And | plan.Or | plan.Not):
+        return {} if isinstance(condition, plan.Literal) else None
+    out: dict[str, int] = {}
+    for item in plan.children(condition):
+        inner = _bits_by_field(cast(plan.Condition, item), unsplit, bits)
+        if inner is None:
+            return None
+        for field, own in inner.items():
+            out[field] = out.get(field, 0) | own
+    return out
+
+
+def _holds(condition: plan.Condition, held: int, unsplit: frozenset[str], bits: Bits) -> bool:
+    name = single_field(condition, unsplit)
+    if name:
+        return bool(held & bits.of(name, condition))
+    match condition:
+        case plan.And(items=items):
+            return all(_holds(item, held, unsplit, bits) for item in items)
+        case plan.Or(items=items):
+            return any(_holds(item, held, unsplit, bits) for item in items)
+        case plan.Not(item=item):
+            return not _holds(item, held, unsplit, bits)
+        case _:
+            return condition == plan.TRUE

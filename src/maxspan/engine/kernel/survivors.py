@@ -22,6 +22,7 @@ class LineStore:
         self._left = in_memory
         self._file: IO[bytes] | None = None
         self._end = 0
+        self._has_read = False
         self.failure = ""
 
     def keep(self, line: bytes) -> bytes | tuple[int, int]:
@@ -32,7 +33,9 @@ class LineStore:
         try:
             if self._file is None:
                 self._file = tempfile.TemporaryFile(prefix="maxspan-")  # noqa: SIM115 (lives as long as the store)
-            self._file.seek(self._end)
+            if self._has_read:
+                self._file.seek(self._end)
+                self._has_read = False
             self._file.write(line)
         except OSError as error:
             self.failure = error.strerror or str(error)
@@ -46,6 +49,7 @@ class LineStore:
         if isinstance(kept, bytes):
             return kept
         assert self._file is not None
+        self._has_read = True
         self._file.seek(kept[0])
         return self._file.read(kept[1])
 

@@ -18,10 +18,10 @@ Pieces = dict[plan.Condition, int]
 
 
 class FieldTable(dict[Any, int]):
-    """Maps a value of one field to a mask of pieces; `table[value]` for a scalar, a tuple, or None (missing).
+    """Maps a value of one field to its class; `table[value]` for a scalar, a tuple, or None (missing).
 
-    Atoms are the leaves of the conditions on the field: the bits of a list
-    are those of its values together.
+    Values of one class leave the same pieces possible: `masks[class]`. Atoms are the leaves of the conditions on the
+    field: the bits of a list are those of its values together.
     """
 
     def __init__(self, name: str, conditions: Pieces, every: int, evaluator: Evaluator) -> None:
@@ -45,7 +45,9 @@ class FieldTable(dict[Any, int]):
                     self._add(leaf)
         self._patterns.compile()
         self._bits: dict[str, int] = {}
-        self._masks: dict[int, int] = {}
+        self.masks: list[int] = []
+        self._classes: dict[int, int] = {}
+        self._class_of_mask: dict[int, int] = {}
         self._others: dict[tuple[type, Any], int] = {}
         self._characters = 0
 
@@ -85,28 +87,42 @@ class FieldTable(dict[Any, int]):
         else:
             self._exact[text] = self._exact.get(text, 0) | bit
 
+    def forget(self) -> None:
+        """Forget all classes; whoever holds one has to ask anew."""
+        self.clear()
+        self._bits.clear()
+        self._others.clear()
+        self._classes.clear()
+        self._class_of_mask.clear()
+        self.masks.clear()
+        self._characters = 0
+
     # --- masks -------------------------------------------------------------------------------------------------------
 
     def __missing__(self, value: Any) -> int:
         """Compute the mask of a value that is not known yet; a tuple is a list of values."""
         if value is None:
-            mask = self._mask_of(self._missing)
+            known = self._class(self._missing)
         elif type(value) is str:
-            mask = self._mask_of(self._text_bits(value))
+            known = self._class(self._text_bits(value))
             self._grow(value)
         elif type(value) is tuple:
-            mask = self.mask(value)
+            known = self.class_of(value)
             if not all(type(item) is str for item in value):
-                return mask
+                return known
             self._characters += sum(map(len, value))
             self._grow("")
         else:
-            return self._mask_of(self._other_bits(value))
-        self[value] = mask
-        return mask
+            return self._class(self._other_bits(value))
+        self[value] = known
+        return known
 
     def mask(self, values: Iterable[Any]) -> int:
         """Give the mask of a list of scalars; empty, or all null, is missing."""
+        return self.masks[self.class_of(values)]
+
+    def class_of(self, values: Iterable[Any]) -> int:
+        """Give the class of a list of scalars."""
         bits, found = 0, False
         known = self._bits
         for value in values:
@@ -119,8 +135,8 @@ class FieldTable(dict[Any, int]):
                 found = True
         if not found:
             bits = self._missing
-        mask = self._masks.get(bits)
-        return self._mask_of(bits) if mask is None else mask
+        one = self._classes.get(bits)
+        return self._class(bits) if one is None else one
 
     def _grow(self, value: str) -> None:
         self._characters += len(value)
@@ -154,18 +170,26 @@ class FieldTable(dict[Any, int]):
             self._others[key] = known
         return known
 
+    def _class(self, bits: int) -> int:
+        """Give the class of values that fulfil these atoms."""
+        known = self._classes.get(bits)
+        if known is None:
+            mask = self._mask_of(bits)
+            known = self._class_of_mask.get(mask)
+            if known is None:
+                known = self._class_of_mask[mask] = len(self.masks)
+                self.masks.append(mask)
+            if len(self._classes) > MOST_VALUES:
+                self._classes.clear()
+            self._classes[bits] = known
+        return known
+
     def _mask_of(self, bits: int) -> int:
         """Rule out the pieces whose conditions the atoms do not fulfil."""
-        known = self._masks.get(bits)
-        if known is not None:
-            return known
         mask = self.all
         for condition, pieces in self.conditions.items():
             if mask & pieces and not self._holds(condition, bits):
                 mask &= ~pieces
-        if len(self._masks) > MOST_VALUES:
-            self._masks.clear()
-        self._masks[bits] = mask
         return mask
 
     def _holds(self, condition: plan.Condition, bits: int) -> bool:

@@ -18,6 +18,8 @@ GATES: Final = ("event.category", "event.type", "event.action", "host.os.type")
 TOLD: Final = ("data_stream.type", "data_stream.dataset", "data_stream.namespace", "event.dataset", "_index")
 #: The tree is forgotten when it has this many places.
 MOST_PLACES: Final = 50_000
+#: So does it when some field has shown this many kinds of values.
+MOST_CLASSES: Final = 20_000
 #: these hold long and ever new values: asked late
 _COSTLY: Final = ("args", "command_line", "path", "title", "message", "ScriptBlockText", "working_directory")
 
@@ -28,7 +30,7 @@ class Place:
     `table` is None where nothing is left that could rule out more.
     """
 
-    __slots__ = ("children", "getter", "left", "mask", "name", "table")
+    __slots__ = ("children", "getter", "known", "left", "mask", "name", "table")
 
     def __init__(self, mask: int, left: list[str], name: str, table: FieldTable | None, getter: Getter | None) -> None:
         self.mask = mask
@@ -36,7 +38,13 @@ class Place:
         self.name = name
         self.table = table
         self.getter = getter
+        #: by the class of the value, and by what is possible then
         self.children: dict[int, Place] = {}
+        self.known: dict[int, Place] = {}
+
+
+#: the end of all ways that lead to nothing
+_NOWHERE: Final = Place(0, [], "", None, None)
 
 
 class Tree:
@@ -78,10 +86,8 @@ class Tree:
             table = place.table
             if table is None:
                 return place.mask
-            mask = place.mask & table[place.getter(event)]  # type: ignore[misc]
-            if not mask:
-                return 0
-            place = place.children.get(mask) or self._child(place, mask)
+            kind = table[place.getter(event)]  # type: ignore[misc]
+            place = place.children.get(kind) or self._child(place, kind)
 
     def _root(self, key: tuple[Any, ...]) -> Place:
         values = [list(part) if type(part) is tuple else [] if part is None else [part] for part in key]
@@ -97,10 +103,8 @@ class Tree:
         """Give the same for a flattened event; `index` is that of the document around it."""
         place = self._first(fields, index)
         while place.table is not None:
-            mask = place.mask & place.table.mask(fields.get(place.name, ()))
-            if not mask:
-                return 0
-            place = place.children.get(mask) or self._child(place, mask)
+            kind = place.table.class_of(fields.get(place.name, ()))
+            place = place.children.get(kind) or self._child(place, kind)
         return place.mask
 
     def _first(self, fields: Mapping[str, Sequence[Any]], index: str) -> Place:
@@ -117,12 +121,25 @@ class Tree:
 
     # --- growing -----------------------------------------------------------------------------------------------------
 
-    def _child(self, place: Place, mask: int) -> Place:
-        if self._places > MOST_PLACES:
+    def _child(self, place: Place, kind: int) -> Place:
+        """Make the place behind values of a class; one place for all that leave the same pieces possible."""
+        assert place.table is not None
+        mask = place.mask & place.table.masks[kind]
+        if not mask:
+            child = _NOWHERE
+        else:
+            known = place.known.get(mask)
+            if known is None:
+                if self._places > MOST_PLACES:
+                    self.roots.clear()
+                    self._places = 0
+                known = place.known[mask] = self._place(mask, place.left)
+            child = known
+        place.children[kind] = child
+        if len(place.table.masks) > MOST_CLASSES:
+            place.table.forget()
             self.roots.clear()
             self._places = 0
-        child = self._place(mask, place.left)
-        place.children[mask] = child
         return child
 
     def _place(self, mask: int, asked: Iterable[str]) -> Place:
