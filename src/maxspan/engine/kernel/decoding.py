@@ -78,6 +78,10 @@ class FieldDecoder:
             return singles[0]
         return lambda event: tuple(one(event) for one in singles)
 
+    def path(self, name: str) -> str:
+        """Give the members that lead to a field (`f1.f4`), or "" where it is always missing."""
+        return self._paths.get(name, "")
+
     def reads(self, name: str) -> bool:
         """Whether a field has a place of its own in the structure."""
         return name in self._paths

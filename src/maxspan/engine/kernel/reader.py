@@ -53,12 +53,7 @@ class Reader:
         """Give the lines of a chunk, and by number the events that fulfil something; None if it is not that simple."""
         try:
             events = self._rules.decoder.decode_lines(data)
-            mask_of = self._rules.tree.mask
-            found = []
-            for number, event in enumerate(events):
-                mask = mask_of(event)
-                if mask:
-                    found.append((number, event, mask))
+            masks = list(map(self._rules.tree.mask, events))
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError):
             return None
         lines = data.split(b"\n")
@@ -66,7 +61,7 @@ class Reader:
             lines.pop()
         if len(events) != len(lines) or not all(map(_is_whole, lines)):
             return None  # blank lines; several objects on a line, or lines of an object
-        return lines, found
+        return lines, [(number, events[number], mask) for number, mask in enumerate(masks) if mask]
 
     def _candidate(self, event: object, mask: int, chunk: Chunk, number: int, line: bytes, position: int) -> Candidate:
         fields = DecodedFields(event, self._rules.decoder, self._getters)

@@ -1,15 +1,17 @@
 """From an event to the stages that it fulfils: one look-up a field, the field that rules out most first.
 
-The way is a tree that grows as events come: below each place stands, for each set of pieces that is still possible, the
-field to ask next. The first step asks several fields at once, of which few combinations occur.
+The way is a tree that grows as events come: below each place stands, for each class of values, the place to go to next.
+The first step asks several fields at once, of which few combinations occur. Each place is a small function, made from
+a text for its field, so that going down the tree is nothing but reading members and looking up.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
-from maxspan.engine.kernel.decoding import FieldDecoder, Getter
+from maxspan.engine.kernel.decoding import FieldDecoder
 from maxspan.engine.kernel.tables import FieldTable
 from maxspan.schema.index_patterns import Told, told_by
 
@@ -18,37 +20,77 @@ GATES: Final = ("event.category", "event.type", "event.action", "host.os.type")
 TOLD: Final = ("data_stream.type", "data_stream.dataset", "data_stream.namespace", "event.dataset", "_index")
 #: The tree is forgotten when it has this many places.
 MOST_PLACES: Final = 50_000
-#: So does it when some field has shown this many kinds of values.
+#: So does it when some field has shown this many kinds of values, or the first step so many combinations.
 MOST_CLASSES: Final = 20_000
 #: these hold long and ever new values: asked late
 _COSTLY: Final = ("args", "command_line", "path", "title", "message", "ScriptBlockText", "working_directory")
+
+#: takes a decoded event and gives the pieces that it fulfils
+Step = Callable[[Any], int]
 
 
 class Place:
     """One place in the tree: the pieces possible here, the field to ask, and those `left` for later.
 
-    `table` is None where nothing is left that could rule out more.
+    `table` is None where nothing is left that could rule out more. `step` goes on from here.
     """
 
-    __slots__ = ("children", "getter", "known", "left", "mask", "name", "table")
+    __slots__ = ("children", "known", "left", "mask", "name", "step", "table")
 
-    def __init__(self, mask: int, left: list[str], name: str, table: FieldTable | None, getter: Getter | None) -> None:
+    def __init__(self, mask: int, left: list[str], name: str, table: FieldTable | None) -> None:
         self.mask = mask
         self.left = left
         self.name = name
         self.table = table
-        self.getter = getter
         #: by the class of the value, and by what is possible then
         self.children: dict[int, Place] = {}
         self.known: dict[int, Place] = {}
+        self.step: Step = lambda event: mask
 
 
 #: the end of all ways that lead to nothing
-_NOWHERE: Final = Place(0, [], "", None, None)
+_NOWHERE: Final = Place(0, [], "", None)
+
+
+class _Steps(dict[int, Step]):
+    """The steps behind a place, by the class of the value; made when they are first taken."""
+
+    __slots__ = ("_grow", "_place")
+
+    def __init__(self, place: Place, grow: Callable[[Place, int], Place]) -> None:
+        super().__init__()
+        self._place = place
+        self._grow = grow
+
+    def __missing__(self, kind: int) -> Step:
+        step = self[kind] = self._grow(self._place, kind).step
+        return step
+
+
+class _Roots(dict[tuple[Any, ...], Step]):
+    """The first steps, by the values of the fields that are asked at once."""
+
+    __slots__ = ("_find",)
+
+    def __init__(self, find: Callable[[tuple[Any, ...]], Place]) -> None:
+        super().__init__()
+        self._find = find
+
+    def __missing__(self, key: tuple[Any, ...]) -> Step:
+        step = self._find(key).step
+        if all(value is None or _is_text(value) for value in key):  # 1, 1.0 and true would be one key
+            if len(self) > MOST_CLASSES:
+                self.clear()
+            self[key] = step
+        return step
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str or (type(value) is tuple and all(type(item) is str for item in value))
 
 
 class Tree:
-    """Finds the mask of pieces that an event fulfils, 0 for none.
+    """Finds the mask of pieces that an event fulfils, 0 for none: `mask(event)` for a decoded one.
 
     `applies` gives the mask of pieces whose rule's index patterns admit what an event tells of its place.
     """
@@ -67,35 +109,17 @@ class Tree:
         self._applies = applies
         self.gates = tuple(name for name in dict.fromkeys((*categories, *GATES)) if name in tables)
         self._told = TOLD if applies is not None else ()
-        names = (*self.gates, *self._told)
-        getter = decoder.getter(*names) if names else None
-        self.gate: Getter = (lambda event: ()) if getter is None else getter
-        if len(names) == 1:
-            single = self.gate
-            self.gate = lambda event: (single(event),)
-        self.roots: dict[Any, Place] = {}
+        self._beginnings: dict[int, Place] = {}
+        self._roots = _Roots(self._root)
         self._places = 0
+        paths = [decoder.path(name) for name in (*self.gates, *self._told)]
+        self.mask: Step = _first_step(tuple(paths))(self._roots)
 
     # --- the fast way ------------------------------------------------------------------------------------------------
 
-    def mask(self, event: Any) -> int:
-        """Give the pieces that a decoded event fulfils. Raises TypeError where a value is no scalar or list of them."""
-        key = self.gate(event)
-        place = self.roots.get(key) or self._root(key)
-        while True:
-            table = place.table
-            if table is None:
-                return place.mask
-            kind = table[place.getter(event)]  # type: ignore[misc]
-            place = place.children.get(kind) or self._child(place, kind)
-
     def _root(self, key: tuple[Any, ...]) -> Place:
         values = [list(part) if type(part) is tuple else [] if part is None else [part] for part in key]
-        fields = dict(zip((*self.gates, *self._told), values, strict=True))
-        root = self._first(fields, "")
-        if all(type(item) is str for value in values for item in value):
-            self.roots[key] = root
-        return root
+        return self._first(dict(zip((*self.gates, *self._told), values, strict=True)), "")
 
     # --- the general way ---------------------------------------------------------------------------------------------
 
@@ -113,11 +137,13 @@ class Tree:
             mask &= self._applies(told_by({name: fields.get(name, ()) for name in TOLD}, index))
         for name in self.gates:
             mask &= self._tables[name].mask(fields.get(name, ()))
-        key = (mask, None)
-        root = self.roots.get(key)
-        if root is None:
-            root = self.roots[key] = self._place(mask, [name for name in self._tables if name not in self.gates])
-        return root
+        if not mask:
+            return _NOWHERE
+        place = self._beginnings.get(mask)
+        if place is None:
+            place = self._place(mask, [name for name in self._tables if name not in self.gates])
+            self._beginnings[mask] = place
+        return place
 
     # --- growing -----------------------------------------------------------------------------------------------------
 
@@ -125,22 +151,24 @@ class Tree:
         """Make the place behind values of a class; one place for all that leave the same pieces possible."""
         assert place.table is not None
         mask = place.mask & place.table.masks[kind]
-        if not mask:
-            child = _NOWHERE
-        else:
+        child = _NOWHERE
+        if mask:
             known = place.known.get(mask)
             if known is None:
                 if self._places > MOST_PLACES:
-                    self.roots.clear()
-                    self._places = 0
+                    self._forget()
                 known = place.known[mask] = self._place(mask, place.left)
             child = known
         place.children[kind] = child
         if len(place.table.masks) > MOST_CLASSES:
             place.table.forget()
-            self.roots.clear()
-            self._places = 0
+            self._forget()
         return child
+
+    def _forget(self) -> None:
+        self._roots.clear()
+        self._beginnings.clear()
+        self._places = 0
 
     def _place(self, mask: int, asked: Iterable[str]) -> Place:
         """Make a place: of the fields that may still rule something out, ask the one that rules out most."""
@@ -155,5 +183,31 @@ class Tree:
             score = constrained.bit_count() / (4 if name.endswith(_COSTLY) else 1)
             if score > most:
                 best, most = name, score
-        left = [name for name in left if name != best]
-        return Place(mask, left, best, self._tables.get(best), self._decoder.getter(best) if best else None)
+        place = Place(mask, [name for name in left if name != best], best, self._tables.get(best))
+        if place.table is not None:
+            place.step = _later_step(self._decoder.path(best))(place.table, _Steps(place, self._child))
+        return place
+
+
+@cache
+def _first_step(paths: tuple[str, ...]) -> Callable[[_Roots], Step]:
+    key = "".join(f"event.{path}, " if path else "None, " for path in paths)
+    made: Callable[[_Roots], Step] = _made(
+        f"def make(roots):\n    def step(event): return roots[({key})](event)\n    return step"
+    )
+    return made
+
+
+@cache
+def _later_step(path: str) -> Callable[[FieldTable, _Steps], Step]:
+    value = f"event.{path}" if path else "None"
+    text = f"def make(table, steps):\n    def step(event): return steps[table[{value}]](event)\n    return step"
+    made: Callable[[FieldTable, _Steps], Step] = _made(text)
+    return made
+
+
+def _made(text: str) -> Any:
+    """Run the text of a function; nothing of a rule or an event is in it, only numbered members (`f1.f4`)."""
+    names: dict[str, Any] = {}
+    exec(text, names)
+    return names["make"]
