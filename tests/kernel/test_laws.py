@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from maxspan.engine.kernel.detector import KernelDetector
 from maxspan.engine.kernel.patterns import PatternSet
+from maxspan.engine.kernel.text_tests import text_test
+from maxspan.engine.reference.condition import Evaluator
 from maxspan.engine.reference.detector import ReferenceDetector
 from maxspan.errors import QueryError
 from maxspan.languages import plan
@@ -242,3 +244,34 @@ def test_what_is_remembered_can_be_forgotten_at_any_time(monkeypatch: pytest.Mon
     expected = run(ReferenceDetector(rules), lines, 10)
     assert len(expected) > 100
     assert run(KernelDetector(rules), lines, 10) == expected
+
+
+_ADDRESSES = st.sampled_from(
+    ["10.1.2.3", "::ffff:10.1.2.3", "::1", "fe80::1", "255.255.255.255", "0.0.0.0", "10.1", "x"]
+)
+_BLOCKS = st.sampled_from(["10.0.0.0/8", "10.1.2.3", "::/0", "0.0.0.0/0", "::ffff:10.1.0.0/112", "fe80::/10", "bad"])
+_NAME = plan.Field("n")
+
+
+@given(
+    st.one_of(
+        st.lists(_BLOCKS, min_size=1, max_size=3).map(
+            lambda blocks: plan.Call("cidrMatch", (_NAME, *map(plan.Literal, blocks)))
+        ),
+        st.builds(
+            lambda op, number: plan.Comparison(op, plan.Call("length", (_NAME,)), plan.Literal(number)),
+            st.sampled_from(["==", "!=", "<", "<=", ">", ">="]),
+            st.sampled_from([0, 1, 2, 2.0, 3.5, "1", True]),
+        ),
+        st.builds(
+            lambda op, value: plan.Comparison(op, _NAME, plan.Literal(value)),
+            st.sampled_from(["<", "<=", ">", ">="]),
+            st.sampled_from(["", "10", "b", 1, None, True]),
+        ),
+    ),
+    st.one_of(_ADDRESSES, st.text(max_size=4)),
+)
+def test_quick_tests_are_the_reference(leaf: plan.Leaf, value: str) -> None:
+    test = text_test(leaf)
+    if test is not None:
+        assert test(value) is Evaluator({}).leaf(leaf, {"n": [value]})

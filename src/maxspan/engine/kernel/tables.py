@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Any, Final, cast
 
 from maxspan.engine.kernel.patterns import FieldPatterns
+from maxspan.engine.kernel.text_tests import text_test
 from maxspan.engine.reference.condition import Evaluator
 from maxspan.languages import plan
 from maxspan.languages.casefold import fold
@@ -37,12 +38,14 @@ class FieldTable(dict[Any, int]):
         self._exact: dict[str, int] = {}
         self._folded: dict[str, int] = {}
         self._patterns = FieldPatterns()
+        self._tests: list[tuple[Callable[[str], bool], int]] = []
         self._slow: list[tuple[plan.Leaf, int]] = []
         self._missing = 0
         for condition in conditions:
             for leaf in plan.leaves(condition):
                 if leaf not in self.atoms:
                     self._add(leaf)
+        self._decisions = [(self._decision(condition), pieces) for condition, pieces in conditions.items()]
         self._patterns.compile()
         self._bits: dict[str, int] = {}
         self.masks: list[int] = []
@@ -79,7 +82,11 @@ class FieldTable(dict[Any, int]):
             ) if text:
                 self._patterns.add_part(function, text, bit, insensitive=insensitive)
             case _:
-                self._slow.append((leaf, bit))
+                test = text_test(leaf)
+                if test is None:
+                    self._slow.append((leaf, bit))
+                else:
+                    self._tests.append((test, bit))
 
     def _word(self, text: str, bit: int, insensitive: bool) -> None:
         if insensitive:
@@ -151,6 +158,9 @@ class FieldTable(dict[Any, int]):
             return known
         folded = fold(value)
         bits = self._exact.get(value, 0) | self._folded.get(folded, 0) | self._patterns.bits(value, folded)
+        for test, bit in self._tests:
+            if test(value):
+                bits |= bit
         for leaf, bit in self._slow:
             if self._evaluator.leaf(leaf, {self.name: [value]}):
                 bits |= bit
@@ -187,18 +197,26 @@ class FieldTable(dict[Any, int]):
     def _mask_of(self, bits: int) -> int:
         """Rule out the pieces whose conditions the atoms do not fulfil."""
         mask = self.all
-        for condition, pieces in self.conditions.items():
-            if mask & pieces and not self._holds(condition, bits):
+        for holds, pieces in self._decisions:
+            if mask & pieces and not holds(bits):
                 mask &= ~pieces
         return mask
 
-    def _holds(self, condition: plan.Condition, bits: int) -> bool:
+    def _decision(self, condition: plan.Condition) -> Callable[[int], bool]:
+        """Give what tells whether the atoms of a value fulfil a condition."""
         match condition:
             case plan.And(items=items):
-                return all(self._holds(item, bits) for item in items)
+                every = [self._decision(item) for item in items]
+                return lambda bits: all(one(bits) for one in every)
+            case plan.Or(items=items) if all(item in self.atoms for item in items):
+                any_of = sum({self.atoms[cast(plan.Leaf, item)] for item in items})
+                return lambda bits: bits & any_of != 0
             case plan.Or(items=items):
-                return any(self._holds(item, bits) for item in items)
+                some = [self._decision(item) for item in items]
+                return lambda bits: any(one(bits) for one in some)
             case plan.Not(item=item):
-                return not self._holds(item, bits)
+                inner = self._decision(item)
+                return lambda bits: not inner(bits)
             case _:
-                return bool(bits & self.atoms[condition])
+                atom = self.atoms[condition]
+                return lambda bits: bits & atom != 0

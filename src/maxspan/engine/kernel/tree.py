@@ -192,9 +192,8 @@ class Tree:
 @cache
 def _first_step(paths: tuple[str, ...]) -> Callable[[_Roots], Step]:
     key = "".join(f"event.{path}, " if path else "None, " for path in paths)
-    made: Callable[[_Roots], Step] = _made(
-        f"def make(roots):\n    def step(event): return roots[({key})](event)\n    return step"
-    )
+    text = f"def make(roots):\n    def step(event): return roots[({key})](event)\n    return step"
+    made: Callable[[_Roots], Step] = _made(text)
     return made
 
 

@@ -1,0 +1,46 @@
+"""Quick tests of one text for leaves that are neither words nor patterns: addresses in blocks, lengths, order."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from maxspan.languages import plan
+from maxspan.languages.eql.values import call, compare, parse_address, parse_network
+
+TextTest = Callable[[str], bool]
+
+
+def text_test(leaf: plan.Leaf) -> TextTest | None:
+    """Give what the reference finds for a leaf over one field without a type that holds this text; None if unknown."""
+    match leaf:
+        case plan.Call(function="cidrMatch", args=(plan.Field(), *blocks)) if all(map(_is_text, blocks)):
+            return _in_blocks(block.value for block in blocks if isinstance(block, plan.Literal))
+        case plan.Comparison(
+            op=op, left=plan.Call(function="length", args=(plan.Field(),)), right=plan.Literal(value=value)
+        ) if value is not None:
+            return lambda text: compare(op, call("length", (text,)), value) is True
+        case plan.Comparison(op="<" | "<=" | ">" | ">=" as op, left=plan.Field(), right=plan.Literal(value=value)):
+            return lambda text: compare(op, text, value) is True
+        case _:
+            return None
+
+
+def _is_text(node: plan.Node) -> bool:
+    return isinstance(node, plan.Literal) and isinstance(node.value, str)
+
+
+def _in_blocks(blocks: Iterable[plan.Constant]) -> TextTest:
+    ranges: list[tuple[int, int, int]] = []
+    for block in blocks:
+        network = parse_network(str(block))
+        if network is not None:
+            ranges.append((network.version, int(network.network_address), int(network.broadcast_address)))
+
+    def test(text: str) -> bool:
+        address = parse_address(text)
+        if address is None:
+            return False
+        number, version = int(address), address.version
+        return any(low <= number <= high for kind, low, high in ranges if kind == version)
+
+    return test
