@@ -27,6 +27,7 @@ __all__ = ["EventFile", "EventFiles"]
 _HEAD: Final = 4096
 _LEAST: Final = 4
 _UTF8_MARK: Final = b"\xef\xbb\xbf"
+_PARQUET: Final = b"PAR1"
 _UTF16_MARKS: Final = {b"\xff\xfe": "utf-16-le", b"\xfe\xff": "utf-16-be"}
 
 
@@ -67,8 +68,6 @@ class EventFiles:
             self._problem(file, "unreadable-file", f"cannot be read: {error.strerror}", "check it and its permissions")
         except BrokenArchive as error:
             self._problem(file, "broken-archive", str(error), "what came before was read; fetch the file anew")
-        except UnicodeDecodeError:
-            self._problem(file, "bad-encoding", "the text is not whole UTF-16", "convert the file to UTF-8")
         except Unfinished as error:
             if content.failure is not None:
                 self._problem(file, "broken-archive", str(content.failure), "fetch the file anew")
@@ -78,15 +77,30 @@ class EventFiles:
     def _chunks(self, content: Iterator[bytes], path: str) -> Iterator[Chunk]:
         """Choose how to read by the first bytes of the text."""
         head, text = _peek(content)
-        if encoding := _UTF16_MARKS.get(head[:2]):
-            head, text = _peek(_decoded(text, encoding))
+        if head.startswith(_PARQUET):
+            hint = "decompress it, and give the file itself"
+            self.problems.append(
+                Problem("packed-parquet", "Parquet is not read from archives or pipes", path=path, hint=hint)
+            )
+            return
+        if encoding := _utf16(head):
+            head, text = _peek(self._decoded(text, encoding, path))
         if head.startswith(_UTF8_MARK):
             head, text = head[3:], _without_mark(text)
         if is_response(head) or is_spread(head):
-            for line, data in batches(events_in(text, head), self._chunk_bytes):
+            for line, data in batches(events_in(text), self._chunk_bytes):
                 yield Chunk(data, path, line)
         else:
             yield from line_chunks(text, path, self.problems.append, chunk_bytes=self._chunk_bytes)
+
+    def _decoded(self, text: Iterator[bytes], encoding: str, path: str) -> Iterator[bytes]:
+        """Turn UTF-16 into UTF-8; surrogates that stand alone become U+FFFD, as in UTF-8."""
+        decoder = codecs.getincrementaldecoder(encoding)("replace")
+        for block in text:
+            yield decoder.decode(block).encode()
+        if decoder.getstate()[0]:
+            message, hint = "the UTF-16 text ends inside a character", "what came before was read; fetch the file anew"
+            self.problems.append(Problem("bad-encoding", message, path=path, hint=hint))
 
     def _parquet(self, file: EventFile) -> Iterator[Chunk]:
         import duckdb
@@ -156,8 +170,12 @@ def _without_mark(text: Iterator[bytes]) -> Iterator[bytes]:
     yield from rest
 
 
-def _decoded(text: Iterator[bytes], encoding: str) -> Iterator[bytes]:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    for block in text:
-        yield decoder.decode(block).removeprefix("\ufeff").encode("utf-8", "replace")
-    decoder.decode(b"", final=True)
+def _utf16(head: bytes) -> str | None:
+    """Tell UTF-16 by its mark, or by an ASCII character behind the bracket that JSON begins with."""
+    if encoding := _UTF16_MARKS.get(head[:2]):
+        return encoding
+    if head[:1] in (b"{", b"[") and len(head) > 3 and not head[1] and head[2] and not head[3]:
+        return "utf-16-le"
+    if head[1:2] in (b"{", b"[") and len(head) > 3 and not head[0] and not head[2] and head[3]:
+        return "utf-16-be"
+    return None

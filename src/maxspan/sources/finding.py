@@ -62,43 +62,64 @@ class _Finder:
             self._problem("no-such-file", "there is no such file or folder", path, "check the spelling")
 
     def _add(self, path: str) -> None:
-        try:
-            status = Path(path).stat()
-        except OSError as error:
-            self._problem("unreadable-file", f"cannot be read: {error.strerror}", path, "check it and its permissions")
-            return
-        if (status.st_dev, status.st_ino) in self._seen:
-            return
-        self._seen.add((status.st_dev, status.st_ino))
-        if stat.S_ISDIR(status.st_mode):
-            self._folder(path)
-            return
-        regular = stat.S_ISREG(status.st_mode)
-        self.files.append(EventFile(path, _kind(path) if regular else "lines", status.st_size if regular else 0))
+        """Take a file, or all that is in a folder, in the order of names; folders may lie as deep as they like."""
+        waiting = [path]
+        while waiting:
+            one = waiting.pop()
+            try:
+                status = Path(one).stat()
+            except OSError as error:
+                self._unreadable(one, error)
+                continue
+            if (status.st_dev, status.st_ino) in self._seen:
+                continue
+            self._seen.add((status.st_dev, status.st_ino))
+            regular = stat.S_ISREG(status.st_mode)
+            if stat.S_ISDIR(status.st_mode):
+                waiting += reversed(self._folder(one))
+            elif regular or one == path:
+                self.files.append(EventFile(one, _kind(one) if regular else "lines", status.st_size if regular else 0))
+            else:
+                message = "a pipe or device in a folder was left out"
+                self.problems.append(Problem("skipped-files", message, "warning", one, hint="name it to read it"))
 
-    def _folder(self, path: str) -> None:
-        before, skipped = len(self.files), []
+    def _folder(self, path: str) -> list[str]:
+        """Give what is to be looked at in a folder."""
+        taken, skipped = [], []
         try:
-            for entry in sorted(os.scandir(path), key=lambda entry: entry.name):
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir() or entry.name.lower().endswith(_NAMES):
-                    self._add(entry.path)
-                else:
-                    skipped.append(entry.name)
+            with os.scandir(path) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
-            self._problem("unreadable-file", f"cannot be read: {error.strerror}", path, "check its permissions")
-            return
+            self._unreadable(path, error)
+            return []
+        for entry in entries:
+            if entry.name.startswith("."):
+                continue
+            if entry.name.lower().endswith(_NAMES) or _is_folder(entry):
+                taken.append(entry.path)
+            else:
+                skipped.append(entry.name)
         if skipped:
             shown = ", ".join(skipped[:3]) + (" and more" if len(skipped) > 3 else "")
             message = f"{len(skipped)} files were left out for their names: {shown}"
             hint = f"name them, or use one of {', '.join(EXTENSIONS)}, also with .gz or .zst"
             self.problems.append(Problem("skipped-files", message, "warning", path, hint=hint))
-        elif len(self.files) == before:
+        elif not taken:
             self.problems.append(Problem("empty-folder", "there is no event file in it", "warning", path))
+        return taken
+
+    def _unreadable(self, path: str, error: OSError) -> None:
+        self._problem("unreadable-file", f"cannot be read: {error.strerror}", path, "check it and its permissions")
 
     def _problem(self, code: str, message: str, path: str, hint: str) -> None:
         self.problems.append(Problem(code, message, path=path, hint=hint))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _kind(path: str) -> Literal["lines", "parquet"]:

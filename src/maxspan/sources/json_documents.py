@@ -13,7 +13,7 @@ from typing import Final
 
 from maxspan.sources.lines import LONGEST_LINE
 
-_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[{}\[\]"]', re.DOTALL)
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\]"]', re.DOTALL)
 _RESPONSE: Final = re.compile(
     rb'\s*\{\s*"(?:took|timed_out|_scroll_id|_shards|hits|pit_id|terminated_early|num_reduce_phases|is_partial)"\s*:'
 )
@@ -21,6 +21,9 @@ _RESPONSE: Final = re.compile(
 _BETWEEN: Final = b" \t\r\n,"
 _BLOCK: Final = 1 << 18
 _QUOTE, _OPEN, _OPEN_LIST = b'"{['
+_HITS: Final = b'"hits"'
+#: how an array begins; a line of a log that begins with `[INFO]` or `[2026-11-24` does not
+_ARRAY: Final = re.compile(rb"\s*\[\s*(?:[{\[\]\"]|\Z|(?:-?[0-9][0-9.eE+-]*|null|true|false)\s*(?:,|\Z))")
 
 
 class Unfinished(Exception):
@@ -42,7 +45,7 @@ def is_spread(head: bytes) -> bool:
     A line that was cut off is not taken for one: then the next line begins an object of its own.
     """
     lines = [line for line in map(bytes.strip, head.split(b"\n")) if line]
-    if lines and (lines[0].startswith(b"[") or lines == [b"{"]):
+    if _ARRAY.match(head) or lines == [b"{"]:
         return True
     return any(
         line.startswith(b"{") and line.endswith((b"{", b"[", b",")) and not following.startswith(b"{")
@@ -50,11 +53,9 @@ def is_spread(head: bytes) -> bool:
     )
 
 
-def events_in(blocks: Iterable[bytes], head: bytes) -> Iterator[tuple[int, bytes]]:
+def events_in(blocks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
     """Give line and text of each event, without newlines. Raises Unfinished at the end of what could be read."""
-    response = is_response(head)
-    level = 3 if response else 1 if head.lstrip().startswith(b"[") else 0
-    return _Splitter(level, listed=not response).split(blocks)
+    return _Splitter().split(blocks)
 
 
 def batches(lines: Iterable[tuple[int, bytes]], size: int) -> Iterator[tuple[int, bytes]]:
@@ -89,24 +90,37 @@ def batches(lines: Iterable[tuple[int, bytes]], size: int) -> Iterator[tuple[int
 
 
 class _Splitter:
-    """Finds events by brackets: objects at `level`; in a response those in the list `hits` of the object `hits`."""
+    """Finds events by brackets: documents at the top, elements of an array there, hits of a search response.
 
-    def __init__(self, level: int, *, listed: bool) -> None:
-        self.level = level
-        self.listed = listed
-        self.always = listed
+    `level` is the depth at which events begin: 0 at the top, 1 in an array, 3 in the list `hits.hits` of a response.
+    Behind that list the rest of the response is passed over. A document that begins like a response but has no such
+    list is an event like any other.
+    """
+
+    def __init__(self) -> None:
+        self.level = 0
+        self.passing = False
         self.line = 1
         self.depth = 0
 
     def split(self, blocks: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
         rest = b""
-        for block in _joined(blocks):
-            rest += block
+        parts: list[bytes] = []
+        size = 0
+        for block in blocks:
+            parts.append(block)
+            size += len(block)
+            if size < max(_BLOCK, len(rest)):
+                continue  # what is left is looked at again from its beginning: only once it has doubled
+            rest = b"".join((rest, *parts))
+            parts, size = [], 0
             used = yield from self._events(rest)
             rest = rest[used:]
             if len(rest) > LONGEST_LINE:
                 raise Unfinished(f"an event of more than {LONGEST_LINE >> 20} MiB", self.line)
-        if self.depth or rest.strip(_BETWEEN):
+        rest = b"".join((rest, *parts))
+        used = yield from self._events(rest)
+        if self.depth or rest[used:].strip(_BETWEEN):
             raise Unfinished("the JSON text ends in the middle of a document", self.line)
 
     def _events(self, text: bytes) -> Generator[tuple[int, bytes], None, int]:
@@ -114,64 +128,60 @@ class _Splitter:
         done = 0  # everything before it has been given or passed over
         begin = -1  # where the event that is open began
         depth = self.depth
-        key = b""
+        response = False  # whether the open document may be one
+        key = outer = b""
         for token in _TOKEN.finditer(text):
-            kind = text[token.start()]
+            start, end = token.span()
+            kind = text[start]
             if kind == _QUOTE:
-                if token.end() - token.start() == 1:
+                if end - start == 1:
                     break  # a string that goes on in the next block
-                key = token.group()
-                continue
-            if kind in (_OPEN, _OPEN_LIST):
-                if begin < 0 and depth == self.level and self.listed and (kind == _OPEN or self.level):
-                    yield from self._between(text[done : token.start()])
-                    begin = done = token.start()
+                key = text[start : min(end, start + len(_HITS) + 1)]
+            elif kind in (_OPEN, _OPEN_LIST):
+                if begin >= 0:
+                    if response and depth == 1:
+                        outer = key if kind == _OPEN else b""
+                    elif response and depth == 2 and kind == _OPEN_LIST and outer == key == _HITS:
+                        self._pass(text[done:end])
+                        done, begin, response, self.level = end, -1, False, 3
+                elif self.passing:
+                    self._pass(text[done:end])
+                    done = end
+                else:
+                    yield from self._between(text[done:start])
+                    if depth or kind == _OPEN:
+                        begin = done = start
+                        response = not depth and _RESPONSE.match(text, start) is not None
+                    else:
+                        done, self.level = end, 1
                 depth += 1
-                if begin < 0:
-                    self._pass(text[done : token.end()])
-                    done = token.end()
-                    if not self.always and depth == 3 and kind == _OPEN_LIST:
-                        self.listed = key == b'"hits"'
-            else:
+            elif begin >= 0:
                 depth -= 1
-                if begin >= 0 and depth == self.level:
-                    event = text[begin : token.end()]
+                if depth == self.level:
+                    event = text[begin:end]
                     yield self.line, event.replace(b"\r", b" ").replace(b"\n", b" ")
                     self._pass(event)
-                    done, begin = token.end(), -1
-                elif begin < 0:
-                    if depth + 1 == self.level:
-                        yield from self._between(text[done : token.start()])
-                    else:
-                        self._pass(text[done : token.start()])
-                    done = token.end()
-                    self.listed = self.always
-                    depth = max(depth, 0)
-            if begin < 0:
-                self.depth = depth
-        if begin >= 0:
-            self.depth = self.level
+                    done, begin, response = end, -1, False
+            elif not depth:
+                yield from self._between(text[done:end])  # it closes nothing
+                done = end
+            else:
+                depth -= 1
+                if self.passing:
+                    self._pass(text[done:end])
+                else:
+                    yield from self._between(text[done:start])
+                done = end
+                self.passing = depth > 0
+                self.level = self.level if depth else 0
+        self.depth = depth if begin < 0 else self.level
         return done
 
     def _between(self, text: bytes) -> Iterator[tuple[int, bytes]]:
         odd = text.strip(_BETWEEN)
-        if odd and self.listed:
+        if odd:
             yield self.line, odd.replace(b"\r", b" ").replace(b"\n", b" ")
         self._pass(text)
 
     def _pass(self, text: bytes) -> None:
         self.line += text.count(b"\n")
-
-
-def _joined(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """Join small blocks: what is left of one is looked at again with the next."""
-    parts: list[bytes] = []
-    size = 0
-    for block in blocks:
-        parts.append(block)
-        size += len(block)
-        if size >= _BLOCK:
-            yield b"".join(parts)
-            parts, size = [], 0
-    if parts:
-        yield b"".join(parts)

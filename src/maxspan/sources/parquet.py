@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import glob
+import re
 import uuid
 from collections.abc import Iterator
 from typing import Any, Final
@@ -23,12 +25,14 @@ def rows_as_lines(path: str) -> Iterator[list[bytes]]:
     import duckdb
 
     connection = duckdb.connect()
+    rows_of = "read_parquet(?, hive_partitioning = false)"
+    path = glob.escape(path)
     try:
         connection.execute("SET TimeZone = 'UTC'")
-        columns = connection.execute("DESCRIBE SELECT * FROM read_parquet(?)", [path]).fetchall()
+        columns = connection.execute(f"DESCRIBE SELECT * FROM {rows_of}", [path]).fetchall()
         chosen = ", ".join(_column(name, type_) for name, type_, *_ in columns)
         names = [name for name, *_ in columns]
-        result = connection.execute(f"SELECT {chosen} FROM read_parquet(?)", [path])
+        result = connection.execute(f"SELECT {chosen} FROM {rows_of}", [path])
         while rows := result.fetchmany(_ROWS):
             yield [
                 _encoder.encode({name: value for name, value in zip(names, row, strict=True) if value is not None})
@@ -38,12 +42,18 @@ def rows_as_lines(path: str) -> Iterator[list[bytes]]:
         connection.close()
 
 
+#: Types inside a type, past the quoted names of fields. Nanoseconds do not fit Python's datetime, and it wants a
+#: package of its own for times with a zone: those come as text, these in UTC.
+_TIMES: Final = re.compile(r'"(?:[^"]|"")*"|TIMESTAMP WITH TIME ZONE|TIMESTAMP_NS|TIME WITH TIME ZONE')
+_AS: Final = {"TIMESTAMP WITH TIME ZONE": "TIMESTAMP", "TIMESTAMP_NS": "VARCHAR", "TIME WITH TIME ZONE": "VARCHAR"}
+
+
 def _column(name: str, type_: str) -> str:
-    """Nanoseconds do not fit Python's datetime: such columns come as text."""
     quoted = '"' + name.replace('"', '""') + '"'
     if type_ == "TIMESTAMP_NS":
         return f"replace(CAST({quoted} AS VARCHAR), ' ', 'T') || 'Z'"
-    return quoted
+    readable = _TIMES.sub(lambda found: _AS.get(found[0], found[0]), type_)
+    return quoted if readable == type_ else f"CAST({quoted} AS {readable})"
 
 
 def _plain(value: Any) -> Any:
