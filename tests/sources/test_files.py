@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -17,8 +18,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maxspan.sources.document import decode_line, unwrap
+from maxspan.sources.document import decode_line, flatten, unwrap
 from maxspan.sources.files import EventFiles
+from maxspan.sources.timestamps import parse_timestamp_ns
 
 EVENTS = [{"n": n, "text": f"line {n} " + "x" * (n % 7), "list": ["{", '"]', "\\"]} for n in range(25)]
 
@@ -250,3 +252,123 @@ def test_memory_is_bounded(tmp_path: Path) -> None:
     total, peak = map(int, done.stdout.split())
     assert total == 300 * 8 * 131072
     assert peak < 100
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (b'{"hits":3,"a":1}\n{"hits":4,"a":2}\n', [{"hits": 3, "a": 1}, {"hits": 4, "a": 2}]),
+        (b'{"took":3,"a":{"b":[1]}}\n{"a":2}', [{"took": 3, "a": {"b": [1]}}, {"a": 2}]),
+        (b'{"took":1,"hits":{"hits":[{"_source":{"a":1}}]},"x":[{"y":1}]}\n{"a":2}', [{"a": 1}, {"a": 2}]),
+        (
+            b'{"took":1,"hits":{"hits":[{"_source":{"a":1}}]}}\n{"took":1,"hits":{"hits":[]}}\n{"a":2}',
+            [{"a": 1}, {"a": 2}],
+        ),
+        (b'[{"a":1}]\n{"a":2,"p":{"x":1}}\n[{"a":3}]', [{"a": 1}, {"a": 2, "p": {"x": 1}}, {"a": 3}]),
+        ('{"a":1}\n{"a":2}\n'.encode("utf-16-le"), [{"a": 1}, {"a": 2}]),
+        ('[{"a":1},{"a":2}]'.encode("utf-16-be"), [{"a": 1}, {"a": 2}]),
+    ],
+)
+@pytest.mark.parametrize("chunk_bytes", [1, 65536])
+def test_mixed_forms_lose_nothing(text: bytes, expected: list[Any], chunk_bytes: int, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(text)
+    files = EventFiles([tmp_path / "a.json"], chunk_bytes=chunk_bytes)
+    assert events_of(files) == expected
+    assert files.problems == []
+
+
+@pytest.mark.parametrize("head", [b"[INFO] started", b"[2026-11-24T03:06:23] up", b"]", b"{ broken"])
+def test_a_line_of_a_log_spoils_no_other(head: bytes, tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(head + b'\n{"a":1,"p":{"x":1}}\n{"a":2}\n')
+    lines = b"".join(chunk.data for chunk in EventFiles([tmp_path / "a.json"]).chunks()).split(b"\n")
+    assert lines == [head, b'{"a":1,"p":{"x":1}}', b'{"a":2}', b""]
+
+
+def test_a_bracket_that_closes_nothing_is_handed_on(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(b'[{"a":1}]]\n[{"a":2}]')
+    lines = b"".join(chunk.data for chunk in EventFiles([tmp_path / "a.json"]).chunks()).split()
+    assert lines == [b'{"a":1}', b"]", b'{"a":2}']
+
+
+def test_utf16_that_ends_inside_a_character_gives_what_was_there(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_bytes(json.dumps(EVENTS).encode("utf-16") + b"\n")
+    files = EventFiles([tmp_path / "a.json"])
+    assert events_of(files) == EVENTS
+    assert [problem.code for problem in files.problems] == ["bad-encoding"]
+
+
+def test_a_long_string_in_an_array_takes_neither_time_nor_memory(tmp_path: Path) -> None:
+    """A pattern that goes back through the string needs gigabytes and minutes for this."""
+    (tmp_path / "a.json").write_bytes(b'[{"a":"' + b"x" * (30 << 20) + b'"},{"a":1}]')
+    code = (
+        "import resource, sys\nfrom maxspan.sources.files import EventFiles\n"
+        "print(sum(len(c.data.split()) for c in EventFiles([sys.argv[1]]).chunks()))\n"
+        "status = dict(line.split(':', 1) for line in open('/proc/self/status'))\n"
+        "print(int(status['VmHWM'].split()[0]) // 1024)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "a.json")]
+    done = subprocess.run(command, capture_output=True, check=True, timeout=60)
+    count, peak = map(int, done.stdout.split())
+    assert count == 2
+    assert peak < 400
+
+
+def test_odd_things_in_folders_hide_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a.json").symlink_to("a.json")
+    (tmp_path / "b").symlink_to("b")
+    os.mkfifo(tmp_path / "c.json")
+    (tmp_path / "z.json").write_bytes(b'{"a":1}\n')
+    files = EventFiles([tmp_path])
+    assert events_of(files) == [{"a": 1}]
+    told = sorted((problem.code, Path(problem.path).name) for problem in files.problems)
+    assert told == [("skipped-files", "c.json"), ("skipped-files", tmp_path.name), ("unreadable-file", "a.json")]
+
+
+def test_deep_folders(tmp_path: Path) -> None:
+    with contextlib.chdir(tmp_path):
+        for _ in range(700):
+            os.mkdir("d")  # noqa: PTH102
+            os.chdir("d")
+        Path("a.json").write_bytes(b'{"a":1}\n')
+    assert events_of(EventFiles([tmp_path])) == [{"a": 1}]
+
+
+@pytest.mark.parametrize("name", ["e[1].parquet", "e*.parquet", "year=2024/e.parquet"])
+def test_names_of_parquet_files_mean_nothing(name: str, tmp_path: Path) -> None:
+    import duckdb
+
+    (tmp_path / "year=2024").mkdir()
+    for number, path in enumerate((tmp_path / "e1.parquet", tmp_path / "new")):
+        duckdb.execute(f"COPY (SELECT {number} AS n) TO '{path}' (FORMAT parquet)")
+    (tmp_path / "new").rename(tmp_path / name)
+    files = EventFiles([tmp_path / name])
+    assert events_of(files) == [{"n": 1}]
+    assert files.problems == []
+
+
+def test_times_in_parquet(tmp_path: Path) -> None:
+    import duckdb
+
+    path = tmp_path / "a.parquet"
+    duckdb.execute(
+        f"""COPY (SELECT TIMESTAMPTZ '2026-01-01 00:00:00.123456+02' AS zone,
+        {{'TIMESTAMP_NS': TIMESTAMP_NS '2026-01-01 00:00:00.123456789'}} AS nested,
+        [TIMESTAMPTZ '2026-01-01 00:00:00Z'] AS list, DATE '2026-01-01' AS day) TO '{path}'"""
+    )
+    files = EventFiles([path])
+    (event,) = events_of(files)
+    times = {name: parse_timestamp_ns(values[0]) for name, values in flatten(event).items()}
+    new_year = 1767225600 * 10**9
+    assert times == {
+        "zone": new_year - 7200 * 10**9 + 123456000,
+        "nested.TIMESTAMP_NS": new_year + 123456789,
+        "list": new_year,
+        "day": new_year,
+    }
+
+
+def test_parquet_in_an_archive_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet.gz").write_bytes(gzip.compress(b"PAR1" + b"\0" * 100))
+    files = EventFiles([tmp_path / "a.parquet.gz"])
+    assert list(files.chunks()) == []
+    assert [problem.code for problem in files.problems] == ["packed-parquet"]

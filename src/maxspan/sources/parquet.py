@@ -42,9 +42,9 @@ def rows_as_lines(path: str) -> Iterator[list[bytes]]:
         connection.close()
 
 
-#: Types inside a type, past the quoted names of fields. Nanoseconds do not fit Python's datetime, and it wants a
+#: Types inside a type, past the names of fields. Nanoseconds do not fit Python's datetime, and it wants a
 #: package of its own for times with a zone: those come as text, these in UTC.
-_TIMES: Final = re.compile(r'"(?:[^"]|"")*"|TIMESTAMP WITH TIME ZONE|TIMESTAMP_NS|TIME WITH TIME ZONE')
+_TIMES: Final = re.compile(r'"(?:[^"]|"")*"|\b(?:TIME(?:STAMP)? WITH TIME ZONE|TIMESTAMP_NS)(?=[,)\[]|$)')
 _AS: Final = {"TIMESTAMP WITH TIME ZONE": "TIMESTAMP", "TIMESTAMP_NS": "VARCHAR", "TIME WITH TIME ZONE": "VARCHAR"}
 
 
