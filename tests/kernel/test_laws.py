@@ -12,12 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maxspan.engine.kernel.detector import KernelDetector
-from maxspan.engine.kernel.patterns import PatternSet
+from maxspan.engine.kernel.patterns import FieldPatterns, PatternSet
 from maxspan.engine.kernel.text_tests import text_test
 from maxspan.engine.reference.condition import Evaluator
 from maxspan.engine.reference.detector import ReferenceDetector
 from maxspan.errors import QueryError
 from maxspan.languages import plan
+from maxspan.languages.casefold import fold
+from maxspan.languages.eql.patterns import wildcard_test
 from maxspan.languages.eql.verify import verify
 from maxspan.prover.judge import signature
 from maxspan.rules.model import Rule
@@ -268,10 +270,32 @@ _NAME = plan.Field("n")
             st.sampled_from(["<", "<=", ">", ">="]),
             st.sampled_from(["", "10", "b", 1, None, True]),
         ),
+        st.builds(
+            lambda function, part, insensitive: plan.Call(function, (_NAME, plan.Literal(part)), insensitive),
+            st.sampled_from(["startsWith", "endsWith", "stringContains"]),
+            st.text("aAßſKk.", min_size=1, max_size=2),
+            st.booleans(),
+        ),
     ),
-    st.one_of(_ADDRESSES, st.text(max_size=4)),
+    st.one_of(_ADDRESSES, st.text(max_size=4), st.text("aAßſKk.", max_size=4)),
 )
 def test_quick_tests_are_the_reference(leaf: plan.Leaf, value: str) -> None:
     test = text_test(leaf)
     if test is not None:
         assert test(value) is Evaluator({}).leaf(leaf, {"n": [value]})
+
+
+@given(
+    st.lists(st.text("abAßſK*?.", min_size=1, max_size=7), min_size=1, max_size=40), st.text("abAßſKk.\n", max_size=9)
+)
+def test_wildcards_together_are_wildcards_alone(patterns: list[str], value: str) -> None:
+    every = FieldPatterns()
+    for number, pattern in enumerate(patterns):
+        every.add_like(plan.Like(_NAME, (pattern,), ":"), pattern, 1 << 2 * number)
+        every.add_like(plan.Like(_NAME, (pattern,), "like"), pattern, 1 << 2 * number + 1)
+    every.compile()
+    expected = 0
+    for number, pattern in enumerate(patterns):
+        expected |= wildcard_test(pattern, insensitive=True)(value) << 2 * number
+        expected |= wildcard_test(pattern, insensitive=False)(value) << 2 * number + 1
+    assert every.bits(value, fold(value)) == expected

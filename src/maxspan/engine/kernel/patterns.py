@@ -6,18 +6,19 @@ pattern that always matches; when that one is missing, every pattern is asked on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import re2
 
+from maxspan.engine.kernel.literals import MOST, LiteralPatterns
 from maxspan.languages import plan
 from maxspan.languages.casefold import fold
 from maxspan.languages.eql.lucene_regex import MAX_MEMORY, compile_regex, to_re2
 from maxspan.languages.eql.patterns import wildcard_test, wildcard_to_re2
 
-#: Sets larger than this, in characters of their patterns, are split: the automaton stays small.
-_LARGEST_SET: Final = 20_000
+#: Sets of more patterns than this are split: the automaton stays small, and its states are soon all known.
+_LARGEST_SET: Final = 128
 
 Test = Callable[[str], bool]
 
@@ -39,13 +40,11 @@ class PatternSet:
     def compile(self) -> None:
         """Make the sets; nothing can be added afterwards."""
         part: list[tuple[str, int, Test]] = []
-        size = 0
         for pattern, (bits, test) in self._patterns.items():
             part.append((pattern, bits, test))
-            size += len(pattern)
-            if size >= _LARGEST_SET:
+            if len(part) >= _LARGEST_SET:
                 self._sets.append(self._make(part))
-                part, size = [], 0
+                part = []
         if part:
             self._sets.append(self._make(part))
 
@@ -80,47 +79,70 @@ class PatternSet:
         return bool(self._patterns)
 
 
-class FieldPatterns:
-    """The three sets of a field: with regard to case, folded, and regular expressions without regard to case."""
+class WildcardPatterns:
+    """The wildcard patterns of a field, with regard to case or all folded: a few by the text in them, many as sets.
+
+    Patterns that begin with text make a small automaton; it must not grow with those that begin with `*`.
+    """
 
     def __init__(self) -> None:
-        self._plain, self._folded = PatternSet(), PatternSet()
-        self._insensitive = PatternSet(case_sensitive=False)
+        self._bits: dict[str, int] = {}
+        self._literals = LiteralPatterns()
+        self._sets = PatternSet(), PatternSet()
+
+    def add(self, pattern: str, bits: int) -> None:
+        self._bits[pattern] = self._bits.get(pattern, 0) | bits
+
+    def compile(self) -> None:
+        """Sort the patterns; nothing can be added afterwards."""
+        beginning = {pattern: bits for pattern, bits in self._bits.items() if pattern[0] not in "*?"}
+        others = {pattern: bits for pattern, bits in self._bits.items() if pattern not in beginning}
+        for made, patterns in zip(self._sets, (beginning, others), strict=True):
+            few = len(patterns) <= MOST
+            for pattern, bits in patterns.items():
+                if not (few and self._literals.add(pattern, bits)):
+                    made.add(wildcard_to_re2(pattern), bits, wildcard_test(pattern, insensitive=False))
+            made.compile()
+
+    def bits(self, value: str) -> int:
+        """Give the bits of all patterns that match the whole value."""
+        out = self._literals.bits(value) if self._literals else 0
+        for made in self._sets:
+            if made:
+                out |= made.bits(value)
+        return out
+
+    def __bool__(self) -> bool:
+        return bool(self._bits)
+
+
+class FieldPatterns:
+    """The patterns of a field: wildcards with regard to case and folded, regular expressions of both kinds."""
+
+    def __init__(self) -> None:
+        self._plain, self._folded = WildcardPatterns(), WildcardPatterns()
+        self._sensitive, self._insensitive = PatternSet(), PatternSet(case_sensitive=False)
 
     def add_like(self, leaf: plan.Like, pattern: str, bit: int) -> None:
         if leaf.insensitive:
-            folded = fold(pattern)
-            self._folded.add(wildcard_to_re2(folded), bit, wildcard_test(folded, insensitive=False))
+            self._folded.add(fold(pattern), bit)
         else:
-            self._plain.add(wildcard_to_re2(pattern), bit, wildcard_test(pattern, insensitive=False))
+            self._plain.add(pattern, bit)
 
     def add_regex(self, leaf: plan.Regex, pattern: str, bit: int) -> None:
         compiled = compile_regex(pattern, insensitive=leaf.insensitive)
-        chosen = self._insensitive if leaf.insensitive else self._plain
+        chosen = self._insensitive if leaf.insensitive else self._sensitive
         chosen.add(f"(?:{to_re2(pattern)})", bit, lambda value: compiled.fullmatch(value) is not None)
 
-    def add_part(self, function: str, text: str, bit: int, *, insensitive: bool) -> None:
-        """Add `startsWith`, `endsWith` or `stringContains` with a text that is not empty."""
-        text = fold(text) if insensitive else text
-        test, before, after = {
-            "startsWith": (lambda value: value.startswith(text), "", ".*"),
-            "endsWith": (lambda value: value.endswith(text), ".*", ""),
-            "stringContains": (lambda value: text in value, ".*", ".*"),
-        }[function]
-        chosen = self._folded if insensitive else self._plain
-        chosen.add(f"(?s){before}{re2.escape(text)}{after}", bit, test)
-
     def compile(self) -> None:
-        for one in self._all:
+        for one in (self._plain, self._folded, self._sensitive, self._insensitive):
             one.compile()
-
-    @property
-    def _all(self) -> Iterable[PatternSet]:
-        return self._plain, self._folded, self._insensitive
 
     def bits(self, value: str, folded: str) -> int:
         """Give the bits of all patterns that match a value; `folded` is the value folded."""
         out = self._plain.bits(value) if self._plain else 0
         if self._folded:
             out |= self._folded.bits(folded)
+        if self._sensitive:
+            out |= self._sensitive.bits(value)
         return out | self._insensitive.bits(value) if self._insensitive else out

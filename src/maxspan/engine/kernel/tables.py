@@ -75,12 +75,6 @@ class FieldTable(dict[Any, int]):
             case plan.Regex(operand=plan.Field(), patterns=patterns):
                 for pattern in patterns:
                     self._patterns.add_regex(leaf, pattern, bit)
-            case plan.Call(
-                function="startsWith" | "endsWith" | "stringContains" as function,
-                args=(plan.Field(), plan.Literal(value=str() as text)),
-                insensitive=insensitive,
-            ) if text:
-                self._patterns.add_part(function, text, bit, insensitive=insensitive)
             case _:
                 test = text_test(leaf)
                 if test is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from maxspan.languages import plan
+from maxspan.languages.casefold import fold
 from maxspan.languages.eql.values import call, compare, parse_address, parse_network
 
 TextTest = Callable[[str], bool]
@@ -21,8 +22,24 @@ def text_test(leaf: plan.Leaf) -> TextTest | None:
             return lambda text: compare(op, call("length", (text,)), value) is True
         case plan.Comparison(op="<" | "<=" | ">" | ">=" as op, left=plan.Field(), right=plan.Literal(value=value)):
             return lambda text: compare(op, text, value) is True
+        case plan.Call(
+            function="startsWith" | "endsWith" | "stringContains" as function,
+            args=(plan.Field(), plan.Literal(value=str() as part)),
+            insensitive=insensitive,
+        ) if part:
+            return _holds_part(function, fold(part) if insensitive else part, insensitive)
         case _:
             return None
+
+
+def _holds_part(function: str, part: str, insensitive: bool) -> TextTest:
+    tests: dict[str, TextTest] = {
+        "startsWith": lambda text: text.startswith(part),
+        "endsWith": lambda text: text.endswith(part),
+        "stringContains": lambda text: part in text,
+    }
+    test = tests[function]
+    return (lambda text: test(fold(text))) if insensitive else test
 
 
 def _is_text(node: plan.Node) -> bool:
