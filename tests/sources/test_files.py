@@ -371,4 +371,4 @@ def test_parquet_in_an_archive_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.parquet.gz").write_bytes(gzip.compress(b"PAR1" + b"\0" * 100))
     files = EventFiles([tmp_path / "a.parquet.gz"])
     assert list(files.chunks()) == []
-    assert [problem.code for problem in files.problems] == ["packed-parquet"]
+    assert [problem.code for problem in files.problems] == ["broken-archive"]

@@ -80,7 +80,7 @@ class EventFiles:
         if head.startswith(_PARQUET):
             hint = "decompress it, and give the file itself"
             self.problems.append(
-                Problem("packed-parquet", "Parquet is not read from archives or pipes", path=path, hint=hint)
+                Problem("broken-archive", "Parquet is not read from archives or pipes", path=path, hint=hint)
             )
             return
         if encoding := _utf16(head):

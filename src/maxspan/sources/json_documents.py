@@ -13,7 +13,8 @@ from typing import Final
 
 from maxspan.sources.lines import LONGEST_LINE
 
-_TOKEN: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"|[{}\[\]"]', re.DOTALL)
+#: a bracket, with all whole strings before it; or the quote of a string that does not end
+_TOKEN: Final = re.compile(rb'(?:[^"{}\[\]]++|"(?:[^"\\]++|\\.)*+")*+([{}\[\]"])', re.DOTALL)
 _RESPONSE: Final = re.compile(
     rb'\s*\{\s*"(?:took|timed_out|_scroll_id|_shards|hits|pit_id|terminated_early|num_reduce_phases|is_partial)"\s*:'
 )
@@ -21,7 +22,7 @@ _RESPONSE: Final = re.compile(
 _BETWEEN: Final = b" \t\r\n,"
 _BLOCK: Final = 1 << 18
 _QUOTE, _OPEN, _OPEN_LIST = b'"{['
-_HITS: Final = b'"hits"'
+_HITS: Final = re.compile(rb'"hits"\s*:\s*\Z')
 #: how an array begins; a line of a log that begins with `[INFO]` or `[2026-11-24` does not
 _ARRAY: Final = re.compile(rb"\s*\[\s*(?:[{\[\]\"]|\Z|(?:-?[0-9][0-9.eE+-]*|null|true|false)\s*(?:,|\Z))")
 
@@ -129,19 +130,17 @@ class _Splitter:
         begin = -1  # where the event that is open began
         depth = self.depth
         response = False  # whether the open document may be one
-        key = outer = b""
+        inside = False  # whether it is in the object `hits`
         for token in _TOKEN.finditer(text):
-            start, end = token.span()
+            start, end = token.span(1)
             kind = text[start]
             if kind == _QUOTE:
-                if end - start == 1:
-                    break  # a string that goes on in the next block
-                key = text[start : min(end, start + len(_HITS) + 1)]
-            elif kind in (_OPEN, _OPEN_LIST):
+                break  # a string that goes on in the next block
+            if kind in (_OPEN, _OPEN_LIST):
                 if begin >= 0:
                     if response and depth == 1:
-                        outer = key if kind == _OPEN else b""
-                    elif response and depth == 2 and kind == _OPEN_LIST and outer == key == _HITS:
+                        inside = kind == _OPEN and _is_hits(text, start)
+                    elif response and depth == 2 and inside and kind == _OPEN_LIST and _is_hits(text, start):
                         self._pass(text[done:end])
                         done, begin, response, self.level = end, -1, False, 3
                 elif self.passing:
@@ -185,3 +184,8 @@ class _Splitter:
 
     def _pass(self, text: bytes) -> None:
         self.line += text.count(b"\n")
+
+
+def _is_hits(text: bytes, bracket: int) -> bool:
+    """Whether the key of what opens at `bracket` is `hits`."""
+    return _HITS.search(text, max(0, bracket - 64), bracket) is not None
