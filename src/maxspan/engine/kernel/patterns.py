@@ -21,6 +21,8 @@ from maxspan.languages.eql.patterns import wildcard_test, wildcard_to_re2
 _LARGEST_SET: Final = 128
 
 Test = Callable[[str], bool]
+#: takes a value, as text and encoded, and gives bits
+Step = Callable[[str, bytes], int]
 
 
 class PatternSet:
@@ -64,19 +66,38 @@ class PatternSet:
             made = None
         return made, [0, *(bits for _, bits, _ in part)], [test for _, _, test in part]
 
+    @property
+    def steps(self) -> list[Step]:
+        """Give what is done for a value, set by set."""
+        return [_step(*one) for one in self._sets]
+
     def bits(self, value: str) -> int:
         """Give the bits of all patterns that match the whole value."""
         out = 0
-        for made, bits, tests in self._sets:
-            found = made.Match(value) if made is not None else ()
-            if 0 not in found:  # out of memory: ask one by one
-                found = [number for number, test in enumerate(tests, 1) if test(value)]
-            for number in found:
-                out |= bits[number]
+        for step in self.steps:
+            out |= step(value, value.encode())
         return out
 
     def __bool__(self) -> bool:
         return bool(self._patterns)
+
+
+def _step(made: Any, bits: list[int], tests: list[Test]) -> Step:
+    match = made.Match if made is not None else lambda encoded: None
+
+    def step(value: str, encoded: bytes) -> int:
+        found = match(encoded)
+        out = 0
+        if not found or found[0] != 0:  # out of memory: ask one by one
+            for number, test in enumerate(tests, 1):
+                if test(value):
+                    out |= bits[number]
+        elif len(found) > 1:
+            for number in found:
+                out |= bits[number]
+        return out
+
+    return step
 
 
 class WildcardPatterns:
@@ -104,16 +125,12 @@ class WildcardPatterns:
                     made.add(wildcard_to_re2(pattern), bits, wildcard_test(pattern, insensitive=False))
             made.compile()
 
-    def bits(self, value: str) -> int:
-        """Give the bits of all patterns that match the whole value."""
-        out = self._literals.bits(value) if self._literals else 0
-        for made in self._sets:
-            if made:
-                out |= made.bits(value)
-        return out
-
-    def __bool__(self) -> bool:
-        return bool(self._bits)
+    @property
+    def steps(self) -> list[Step]:
+        """Give what is done for a value, set by set."""
+        literals = self._literals
+        own: list[Step] = [lambda value, encoded: literals.bits(value)] if literals else []
+        return own + [step for made in self._sets for step in made.steps]
 
 
 class FieldPatterns:
@@ -122,6 +139,8 @@ class FieldPatterns:
     def __init__(self) -> None:
         self._plain, self._folded = WildcardPatterns(), WildcardPatterns()
         self._sensitive, self._insensitive = PatternSet(), PatternSet(case_sensitive=False)
+        self._on_value: list[Step] = []
+        self._on_folded: list[Step] = []
 
     def add_like(self, leaf: plan.Like, pattern: str, bit: int) -> None:
         if leaf.insensitive:
@@ -135,14 +154,21 @@ class FieldPatterns:
         chosen.add(f"(?:{to_re2(pattern)})", bit, lambda value: compiled.fullmatch(value) is not None)
 
     def compile(self) -> None:
+        """Make the sets; nothing can be added afterwards."""
         for one in (self._plain, self._folded, self._sensitive, self._insensitive):
             one.compile()
+        self._on_value = self._plain.steps + self._sensitive.steps + self._insensitive.steps
+        self._on_folded = self._folded.steps
 
     def bits(self, value: str, folded: str) -> int:
         """Give the bits of all patterns that match a value; `folded` is the value folded."""
-        out = self._plain.bits(value) if self._plain else 0
-        if self._folded:
-            out |= self._folded.bits(folded)
-        if self._sensitive:
-            out |= self._sensitive.bits(value)
-        return out | self._insensitive.bits(value) if self._insensitive else out
+        out = 0
+        if self._on_value:
+            encoded = value.encode()
+            for step in self._on_value:
+                out |= step(value, encoded)
+        if self._on_folded:
+            encoded = folded.encode()
+            for step in self._on_folded:
+                out |= step(folded, encoded)
+        return out

@@ -47,6 +47,7 @@ class FieldTable(dict[Any, int]):
                     self._add(leaf)
         self._decisions = [(self._decision(condition), pieces) for condition, pieces in conditions.items()]
         self._patterns.compile()
+        self._pattern_bits = self._patterns.bits
         self._bits: dict[str, int] = {}
         self.masks: list[int] = []
         self._classes: dict[int, int] = {}
@@ -105,14 +106,15 @@ class FieldTable(dict[Any, int]):
         if value is None:
             known = self._class(self._missing)
         elif type(value) is str:
-            known = self._class(self._text_bits(value))
-            self._grow(value)
+            bits = self._text_bits(value)
+            one = self._classes.get(bits)
+            known = self._class(bits) if one is None else one
+            self._grow(len(value) + 60)
         elif type(value) is tuple:
             known = self.class_of(value)
             if not all(type(item) is str for item in value):
                 return known
-            self._characters += sum(map(len, value))
-            self._grow("")
+            self._grow(sum(map(len, value)) + 60)
         else:
             return self._class(self._other_bits(value))
         self[value] = known
@@ -129,7 +131,7 @@ class FieldTable(dict[Any, int]):
         for value in values:
             if type(value) is str:
                 one = known.get(value)
-                bits |= self._text_bits(value) if one is None else one
+                bits |= self._item_bits(value) if one is None else one
                 found = True
             elif value is not None:
                 bits |= self._other_bits(value)
@@ -139,27 +141,29 @@ class FieldTable(dict[Any, int]):
         one = self._classes.get(bits)
         return self._class(bits) if one is None else one
 
-    def _grow(self, value: str) -> None:
-        self._characters += len(value)
-        if len(self) + len(self._bits) > MOST_VALUES or self._characters > MOST_CHARACTERS:
+    def _grow(self, characters: int) -> None:
+        self._characters += characters
+        if self._characters > MOST_CHARACTERS or len(self) + len(self._bits) > MOST_VALUES:
             self.clear()
             self._bits.clear()
             self._characters = 0
 
     def _text_bits(self, value: str) -> int:
-        known = self._bits.get(value)
-        if known is not None:
-            return known
-        folded = fold(value)
-        bits = self._exact.get(value, 0) | self._folded.get(folded, 0) | self._patterns.bits(value, folded)
+        """Give the atoms that a text fulfils."""
+        folded = value.lower() if value.isascii() else fold(value)
+        bits = self._exact.get(value, 0) | self._folded.get(folded, 0) | self._pattern_bits(value, folded)
         for test, bit in self._tests:
             if test(value):
                 bits |= bit
         for leaf, bit in self._slow:
             if self._evaluator.leaf(leaf, {self.name: [value]}):
                 bits |= bit
-        self._bits[value] = bits
-        self._grow(value)
+        return bits
+
+    def _item_bits(self, value: str) -> int:
+        """Give the atoms that a text in a list fulfils, and remember them."""
+        bits = self._bits[value] = self._text_bits(value)
+        self._grow(len(value))
         return bits
 
     def _other_bits(self, value: Any) -> int:
