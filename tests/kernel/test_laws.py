@@ -299,3 +299,10 @@ def test_wildcards_together_are_wildcards_alone(patterns: list[str], value: str)
         expected |= wildcard_test(pattern, insensitive=True)(value) << 2 * number
         expected |= wildcard_test(pattern, insensitive=False)(value) << 2 * number + 1
     assert every.bits(value, fold(value)) == expected
+
+
+def test_a_wrapper_without_names_goes_as_well() -> None:
+    rules = rules_of([plan.EventQuery(plan.Stage(None, plan.Comparison("==", plan.Field("n"), plan.Literal(1))))])
+    for detector in (ReferenceDetector(rules), KernelDetector(rules)):
+        (match,) = [*detector.feed(Chunk(b'{"_source": {"n": 1}}\n')), *detector.finish()]
+        assert match.events[0] is not None and match.events[0].document() == {"n": 1}

@@ -87,7 +87,8 @@ class Reader:
                 self._counters.events += 1
                 return self._candidate(event, mask, chunk, number, line, position) if mask else None
         try:
-            hit = unwrap(decode_line(line))
+            document = decode_line(line)
+            hit = unwrap(document)
         except ValueError as error:
             self._counters.unreadable += 1
             self._counters.note(Problem("unreadable-line", str(error), path=chunk.path, line=number))
@@ -97,7 +98,7 @@ class Reader:
         mask = self._rules.tree.mask_of_fields(fields, hit.index)
         if not mask:
             return None
-        raw = _encode(hit.source) if hit.index or hit.id else line.strip()
+        raw = line.strip() if hit.source is document else _encode(hit.source)
         return Candidate(mask, fields, line, position, chunk.path, number, hit.index, hit.id, raw)
 
 

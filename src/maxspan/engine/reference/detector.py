@@ -46,12 +46,13 @@ class ReferenceDetector:
 
     def _take(self, line: bytes, path: str, number: int) -> None:
         try:
-            hit = unwrap(decode_line(line))
+            document = decode_line(line)
+            hit = unwrap(document)
         except ValueError as error:
             self.counters.unreadable += 1
             self.counters.note(Problem("unreadable-line", str(error), path=path, line=number))
             return
-        raw = _encode(hit.source) if hit.index or hit.id else line.strip()
+        raw = line.strip() if hit.source is document else _encode(hit.source)
         fields = flatten(hit.source)
         position = self.counters.events
         self.counters.events += 1
