@@ -82,7 +82,7 @@ def kernel(work: Work) -> None:
     from maxspan.engine.kernel.detector import KernelDetector
     from maxspan.sources.files import EventFiles
 
-    detector = KernelDetector(work.rules, skip=True)
+    detector = KernelDetector(work.rules)
     found: Counter[str] = Counter()
     with work.measured():
         for chunk in EventFiles([work.data]).chunks():
