@@ -1,69 +1,177 @@
-"""Wildcard patterns by the plain text in them: most values rule out most patterns by their first or last characters."""
+"""Wildcard patterns by the plain text in them: one pass over a value finds which of the texts it holds.
+
+The pass is an automaton over texts alone, which stays small however many there are. Patterns as a whole would make an
+automaton that has to remember every `*` that was passed: it grows with each new value.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
+import re2
+
+from maxspan.languages.casefold import fold
+from maxspan.languages.eql.lucene_regex import MAX_MEMORY
 from maxspan.languages.eql.patterns import wildcard_test
 
 Test = Callable[[str], bool]
 
-#: so many characters at the front or at the end choose the patterns that are looked at
-_KEY: Final = 3
-#: more patterns than this are better asked at once, by an automaton
-MOST: Final = 12
-
+#: so few patterns are asked one by one
+_FEW: Final = 4
 _WILD: Final = re.compile(r"[*?]+")
 
 
 class LiteralPatterns:
-    """Wildcard patterns that begin with, end with or hold a text, each with its bits.
+    """Wildcard patterns (`*` any run, `?` one character), each with its bits; some without regard to case.
 
-    `add` says whether it took a pattern; the others need a regular expression. Case has been folded before.
+    The automaton looks at the folded value: what a value holds, its fold holds folded.
     """
 
-    def __init__(self) -> None:
-        self._front: dict[str, list[tuple[str, int, Test | None]]] = {}
-        self._back: dict[str, list[tuple[str, int, Test | None]]] = {}
-        self._inner: list[tuple[str, int, Test | None]] = []
+    def __init__(self, *, max_memory: int = 4 * MAX_MEMORY) -> None:
+        self._max_memory = max_memory
+        self._patterns: dict[tuple[str, bool], int] = {}
+        #: by folded text: the bits of patterns that it decides, and what to ask of the value and of its fold
+        self._by_text: dict[str, _Patterns] = {}
+        self._in_order: list[_Patterns] = []
+        self._all: list[_Patterns] = []
+        self._always: list[_Patterns] = []
+        self._match: Callable[[bytes], list[int]] | None = None
 
-    def add(self, pattern: str, bits: int) -> bool:
-        """Take a pattern (`*` any run, `?` one character) if there is some text in it."""
-        texts = _WILD.split(pattern)
-        front, back = texts[0], texts[-1]
-        if len(front) >= _KEY:
-            test = None if pattern == front + "*" else _later(pattern)
-            self._front.setdefault(front[:_KEY], []).append((front, bits, test))
-        elif len(back) >= _KEY:
-            test = None if pattern == "*" + back else _later(pattern)
-            self._back.setdefault(back[-_KEY:], []).append((back, bits, test))
-        else:
-            inner = max(texts, key=len)
-            if not inner:
-                return False
-            self._inner.append((inner, bits, None if pattern == f"*{inner}*" else _later(pattern)))
-        return True
+    def add(self, pattern: str, bits: int, *, insensitive: bool = False) -> None:
+        key = (fold(pattern) if insensitive else pattern), insensitive
+        self._patterns[key] = self._patterns.get(key, 0) | bits
 
-    def bits(self, value: str) -> int:
+    def compile(self) -> None:
+        """Sort the patterns; nothing can be added afterwards."""
+        for (pattern, insensitive), bits in self._patterns.items():
+            texts = _WILD.split(pattern)
+            text = max(texts, key=len)
+            test = bits, _test(pattern, texts)
+            alone = _Patterns()
+            (alone.folded if insensitive else alone.plain).append(test)
+            self._all.append(alone)
+            if not text:
+                self._always.append(alone)
+                continue
+            known = self._by_text.setdefault(fold(text), _Patterns())
+            if insensitive and pattern == f"*{text}*":
+                known.certain |= bits
+            else:
+                (known.folded if insensitive else known.plain).append(test)
+        if len(self._patterns) > _FEW:
+            self._match = self._automaton()
+
+    def _automaton(self) -> Callable[[bytes], list[int]] | None:
+        """Make the automaton; its first member always matches, unless its memory is not enough."""
+        options = re2.Options()
+        options.max_mem = self._max_memory
+        options.log_errors = False
+        made = re2.Set.SearchSet(options)
+        made.Add("")
+        self._in_order = [_Patterns()]
+        for text, patterns in self._by_text.items():
+            made.Add(re2.escape(text))
+            self._in_order.append(patterns)
+        try:
+            made.Compile()
+        except re2.error:
+            return None
+        match: Callable[[bytes], list[int]] = made.Match
+        return match
+
+    def bits(self, value: str, folded: str) -> int:
         """Give the bits of all patterns that fit the whole value."""
+        match = self._match
+        found = match(folded.encode()) if match is not None else None
+        chosen = self._always
+        if not found or found[0] != 0:  # few patterns, or out of memory: ask one by one
+            chosen = self._all
+        elif len(found) > 1:
+            in_order = self._in_order
+            chosen = [*chosen, *(in_order[number] for number in found)]
         out = 0
-        for text, bits, test in self._front.get(value[:_KEY], ()):
-            if value.startswith(text) and (test is None or test(value)):
-                out |= bits
-        for text, bits, test in self._back.get(value[-_KEY:], ()):
-            if value.endswith(text) and (test is None or test(value)):
-                out |= bits
-        for text, bits, test in self._inner:
-            if text in value and (test is None or test(value)):
-                out |= bits
+        for patterns in chosen:
+            out |= patterns.certain
+            for bits, test in patterns.folded:
+                if test(folded):
+                    out |= bits
+            for bits, test in patterns.plain:
+                if test(value):
+                    out |= bits
         return out
 
     def __bool__(self) -> bool:
-        return bool(self._front or self._back or self._inner)
+        return bool(self._patterns)
 
 
-def _later(pattern: str) -> Test:
-    """Test against a pattern that is compiled when it is needed first."""
-    return lambda value: wildcard_test(pattern, insensitive=False)(value)
+class _Patterns:
+    """What the finding of a text says: the bits that are certain, and what is to be asked."""
+
+    __slots__ = ("certain", "folded", "plain")
+
+    def __init__(self) -> None:
+        self.certain = 0
+        self.folded: list[tuple[int, Test]] = []
+        self.plain: list[tuple[int, Test]] = []
+
+
+def _test(pattern: str, texts: list[str]) -> Test:
+    """Give a test of a whole value, in time linear in it; few forms need a regular expression."""
+    first, last = texts[0], texts[-1]
+    if not any(texts):
+        least = pattern.count("?")
+        return (lambda value: len(value) >= least) if "*" in pattern else (lambda value: len(value) == least)
+    if len(texts) == 1:
+        return pattern.__eq__
+    if "?" in pattern:
+        return _whole(pattern, first, last, max(texts, key=len))
+    inner = texts[1:-1]
+    if not inner:
+        return _ends(first, last)
+    if len(inner) == 1 and not first and not last:
+        text = inner[0]
+        return lambda value: text in value
+    return _in_turn(first, inner, last)
+
+
+def _ends(first: str, last: str) -> Test:
+    if not last:
+        return lambda value: value.startswith(first)
+    if not first:
+        return lambda value: value.endswith(last)
+    least = len(first) + len(last)
+    return lambda value: len(value) >= least and value.startswith(first) and value.endswith(last)
+
+
+def _in_turn(first: str, inner: list[str], last: str) -> Test:
+    """Test whether texts follow one another: each is best taken where it is found first."""
+    begin, back = len(first), len(last)
+
+    def test(value: str) -> bool:
+        if not (value.startswith(first) and value.endswith(last)):
+            return False
+        place, end = begin, len(value) - back
+        for text in inner:
+            place = value.find(text, place, end)
+            if place < 0:
+                return False
+            place += len(text)
+        return True
+
+    return test
+
+
+def _whole(pattern: str, first: str, last: str, longest: str) -> Test:
+    """Test by a regular expression what holds the texts of the pattern."""
+
+    def test(value: str) -> bool:
+        return (
+            longest in value
+            and value.startswith(first)
+            and value.endswith(last)
+            and wildcard_test(pattern, insensitive=False)(value)
+        )
+
+    return test

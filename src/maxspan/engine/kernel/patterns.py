@@ -11,11 +11,9 @@ from typing import Any, Final
 
 import re2
 
-from maxspan.engine.kernel.literals import MOST, LiteralPatterns
+from maxspan.engine.kernel.literals import LiteralPatterns
 from maxspan.languages import plan
-from maxspan.languages.casefold import fold
 from maxspan.languages.eql.lucene_regex import MAX_MEMORY, compile_regex, to_re2
-from maxspan.languages.eql.patterns import wildcard_test, wildcard_to_re2
 
 #: Sets of more patterns than this are split: the automaton stays small, and its states are soon all known.
 _LARGEST_SET: Final = 128
@@ -100,53 +98,16 @@ def _step(made: Any, bits: list[int], tests: list[Test]) -> Step:
     return step
 
 
-class WildcardPatterns:
-    """The wildcard patterns of a field, with regard to case or all folded: a few by the text in them, many as sets.
-
-    Patterns that begin with text make a small automaton; it must not grow with those that begin with `*`.
-    """
-
-    def __init__(self) -> None:
-        self._bits: dict[str, int] = {}
-        self._literals = LiteralPatterns()
-        self._sets = PatternSet(), PatternSet()
-
-    def add(self, pattern: str, bits: int) -> None:
-        self._bits[pattern] = self._bits.get(pattern, 0) | bits
-
-    def compile(self) -> None:
-        """Sort the patterns; nothing can be added afterwards."""
-        beginning = {pattern: bits for pattern, bits in self._bits.items() if pattern[0] not in "*?"}
-        others = {pattern: bits for pattern, bits in self._bits.items() if pattern not in beginning}
-        for made, patterns in zip(self._sets, (beginning, others), strict=True):
-            few = len(patterns) <= MOST
-            for pattern, bits in patterns.items():
-                if not (few and self._literals.add(pattern, bits)):
-                    made.add(wildcard_to_re2(pattern), bits, wildcard_test(pattern, insensitive=False))
-            made.compile()
-
-    @property
-    def steps(self) -> list[Step]:
-        """Give what is done for a value, set by set."""
-        literals = self._literals
-        own: list[Step] = [lambda value, encoded: literals.bits(value)] if literals else []
-        return own + [step for made in self._sets for step in made.steps]
-
-
 class FieldPatterns:
     """The patterns of a field: wildcards with regard to case and folded, regular expressions of both kinds."""
 
     def __init__(self) -> None:
-        self._plain, self._folded = WildcardPatterns(), WildcardPatterns()
+        self._wildcards = LiteralPatterns()
         self._sensitive, self._insensitive = PatternSet(), PatternSet(case_sensitive=False)
-        self._on_value: list[Step] = []
-        self._on_folded: list[Step] = []
+        self._regexes: list[Step] = []
 
     def add_like(self, leaf: plan.Like, pattern: str, bit: int) -> None:
-        if leaf.insensitive:
-            self._folded.add(fold(pattern), bit)
-        else:
-            self._plain.add(pattern, bit)
+        self._wildcards.add(pattern, bit, insensitive=leaf.insensitive)
 
     def add_regex(self, leaf: plan.Regex, pattern: str, bit: int) -> None:
         compiled = compile_regex(pattern, insensitive=leaf.insensitive)
@@ -154,21 +115,17 @@ class FieldPatterns:
         chosen.add(f"(?:{to_re2(pattern)})", bit, lambda value: compiled.fullmatch(value) is not None)
 
     def compile(self) -> None:
-        """Make the sets; nothing can be added afterwards."""
-        for one in (self._plain, self._folded, self._sensitive, self._insensitive):
-            one.compile()
-        self._on_value = self._plain.steps + self._sensitive.steps + self._insensitive.steps
-        self._on_folded = self._folded.steps
+        """Make the automata; nothing can be added afterwards."""
+        self._wildcards.compile()
+        self._sensitive.compile()
+        self._insensitive.compile()
+        self._regexes = self._sensitive.steps + self._insensitive.steps
 
     def bits(self, value: str, folded: str) -> int:
         """Give the bits of all patterns that match a value; `folded` is the value folded."""
-        out = 0
-        if self._on_value:
+        out = self._wildcards.bits(value, folded) if self._wildcards else 0
+        if self._regexes:
             encoded = value.encode()
-            for step in self._on_value:
+            for step in self._regexes:
                 out |= step(value, encoded)
-        if self._on_folded:
-            encoded = folded.encode()
-            for step in self._on_folded:
-                out |= step(folded, encoded)
         return out
