@@ -60,6 +60,7 @@ def perform(pair: Pair, what: Activity, kind: str = "benign") -> Outcome:
     except (LabError, OSError) as error:
         outcome.worked, outcome.trouble = False, str(error)
     outcome.roots = (*pair.victim.host_pids, *pair.peer.host_pids)
+    outcome.machines = (pair.victim.init_pid, pair.peer.init_pid)
     outcome.ended = time.time()
     return outcome
 

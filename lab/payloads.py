@@ -20,7 +20,7 @@ PROGRAMS = HERE / "programs"
 PORT, PORT2 = 4242, 4243
 BUILD_SECONDS = 120
 
-Transport = Literal["tcp", "tcp6", "udp", "tls", "tcp2"]
+Transport = Literal["tcp", "tcp6", "udp", "tls", "tcp2", "http"]
 Direction = Literal["reverse", "bind"]
 
 

@@ -75,3 +75,54 @@ def curl_pipe_shell(pair: Pair) -> None:
     write(pair.peer, "w/install.sh", 'set -e\nid -u\nuname -a\nmkdir -p "$HOME/opt"\necho installed\n', 0o644)
     web_server(pair.peer, pair.peer.home / "w")
     wanted(script(pair.victim, f"curl -fsS http://{PEER_IP}:{WEB}/install.sh | sh | tee log"), "installed")
+
+
+@activity("an installer that wget pipes into bash -s with arguments", "wget")
+def wget_pipe_bash(pair: Pair) -> None:
+    write(pair.peer, "w/setup.sh", 'set -eu\necho "channel $1"\nuname -m\nls / | head -1\n', 0o644)
+    web_server(pair.peer, pair.peer.home / "w")
+    wanted(script(pair.victim, f"wget -qO- http://{PEER_IP}:{WEB}/setup.sh | bash -s -- stable"), "channel stable")
+
+
+GEMSPEC = """Gem::Specification.new do |s|
+  s.name, s.version, s.summary, s.authors = "labdemo", "1.0.0", "lab", ["lab"]
+  s.files, s.extensions = ["extconf.rb"], ["extconf.rb"]
+end
+"""
+
+
+@activity("gem install of a package with an extension, fetched over HTTP", "gem", "curl")
+def gem_install(pair: Pair) -> None:
+    write(pair.peer, "labdemo.gemspec", GEMSPEC, 0o644)
+    write(
+        pair.peer,
+        "extconf.rb",
+        'system("uname -a; id -u")\nFile.write("Makefile", "all clean install:\\n\\ttrue\\n")\n',
+    )
+    script(pair.peer, "gem build -q labdemo.gemspec")
+    web_server(pair.peer, pair.peer.home)
+    fetch = f"curl -fsSO http://{PEER_IP}:{WEB}/labdemo-1.0.0.gem"
+    wanted(script(pair.victim, f"{fetch} && gem install --local --no-document -i g labdemo-1.0.0.gem", 90.0), "1 gem")
+
+
+CONFIGURE = """#!/bin/sh
+set -e
+for tool in cc make sed awk; do printf 'checking for %s... ' $tool; command -v $tool; done
+echo 'int main(void) { return 0; }' > conftest.c
+cc -o conftest conftest.c && ./conftest
+(uname -a; id -u; hostname) > config.log 2>&1
+sed -e "s/@CC@/cc/" Makefile.in > Makefile
+"""
+
+
+@activity("configure, make, make check and make install of a C program", "make", "gcc", "awk")
+def configure_make_install(pair: Pair) -> None:
+    victim = pair.victim
+    write(victim, "configure", CONFIGURE)
+    write(victim, "main.c", '#include <stdio.h>\nint main(void) { puts("lab"); return 0; }\n', 0o644)
+    rules = (
+        'all: main\nmain: main.c\n\t@CC@ -O1 -o $@ $<\ncheck: main\n\t./main | (read word; sh -c "test $$word = lab")\n'
+    )
+    write(victim, "Makefile.in", rules + "install: main\n\tinstall -m 755 main /usr/local/bin/lab-main\n", 0o644)
+    script(victim, "./configure && make && make check && make install", 60.0)
+    wanted(script(victim, "/usr/local/bin/lab-main"), "lab")

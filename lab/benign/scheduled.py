@@ -79,7 +79,7 @@ def openssl_check(pair: Pair) -> None:
     wanted(script(pair.victim, text), "CN")
 
 
-@activity("psql against a PostgreSQL server, with \\! and \\copy", "psql")
+@activity("psql against a PostgreSQL server, with \\!, \\copy and copy to program", "psql")
 def psql_client(pair: Pair) -> None:
     found = sorted(Path(POSTGRES).glob("*/bin/initdb"))
     if not found:
@@ -99,6 +99,7 @@ def psql_client(pair: Pair) -> None:
     time.sleep(0.5)
     client = sorted(Path(POSTGRES).glob("*/bin/psql"))[-1]
     sql = "select 'id=' || 7;\n\\! uname -a\n\\copy (select 1) to program 'cat > out.txt'\n"
+    sql += "copy (select 1) to program 'id; cat > /dev/null';\n"  # the server runs this one
     write(pair.victim, "q.sql", sql, 0o644)
     wanted(script(pair.victim, f"{client} -h {PEER_IP} -p 5433 -U lab -d postgres -f q.sql"), "id=7")
 
@@ -125,3 +126,43 @@ def terminal_session(pair: Pair) -> None:
     text = script(pair.victim, f"(sleep 0.5; {typed}) | script -qec 'bash -i' /dev/null")
     if not re.search(r"uid=0", text):
         raise LabError(f"the session did not run: {text[-300:]!r}")
+
+
+PARALLEL = """set -eu
+mkfifo slots
+exec 9<>slots
+for slot in 1 2 3; do echo >&9; done
+for job in 1 2 3 4 5 6; do
+  read -r _ <&9
+  (sh ./job.sh $job; echo >&9) &
+done
+wait
+curl -fsS http://%s:%d/ > /dev/null
+cat results
+"""
+
+
+@activity("a script that runs jobs in parallel, held back by a named pipe, and fetches a page", "curl")
+def parallel_jobs_named_pipe(pair: Pair) -> None:
+    web_server(pair.peer, pair.peer.home)
+    write(pair.victim, "job.sh", "id -u; sleep 0.1; echo job $1 >> results\n")
+    write(pair.victim, "all.sh", PARALLEL % (PEER_IP, WEB))
+    wanted(pair.victim.run("/bin/bash", "all.sh"), "job 6")
+
+
+@activity("a script that sends figures through /dev/tcp", "nc.openbsd")
+def metrics_through_dev_tcp(pair: Pair) -> None:
+    pair.peer.spawn("/bin/sh", "-c", "nc.openbsd -l 2003 > figures")
+    pair.peer.wait_for_port(2003)
+    send = 'read -r load _ </proc/loadavg; echo "host.load $load" >&3; df / | tail -1; uptime'
+    script(pair.victim, f"exec 3>/dev/tcp/{PEER_IP}/2003; {send}")
+    time.sleep(0.3)
+    wanted((pair.peer.home / "figures").read_text("utf-8"), "host.load")
+
+
+@activity("a shell in tmux, in which commands are typed that use the network", "tmux", "curl")
+def tmux_session(pair: Pair) -> None:
+    web_server(pair.peer, pair.peer.home)
+    typed = f"id > who; curl -fsS http://{PEER_IP}:{WEB}/ > page; bash -c 'uname -a' > name"
+    script(pair.victim, f'tmux -L lab new-session -d bash; sleep 0.5; tmux -L lab send-keys "{typed}" Enter; sleep 1.5')
+    wanted(script(pair.victim, "cat who name; tmux -L lab kill-server"), "Linux")

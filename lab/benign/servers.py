@@ -94,3 +94,31 @@ def socat_forward(pair: Pair) -> None:
     pair.victim.wait_for_port(8082)
     text = f"curl -fsS http://127.0.0.1:8082/ > /dev/null && echo fetched; socat -u UNIX:{pair.victim.home}/s -"
     wanted(script(pair.victim, text), "fetched")
+
+
+FORKING = """import http.server, socketserver, subprocess
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        told = subprocess.run("id; df / | tail -1", shell=True, capture_output=True).stdout
+        told += subprocess.run(["sh"], input=b"uname -a", capture_output=True).stdout if self.path == "/sh" else b""
+        self.send_response(200); self.end_headers(); self.wfile.write(told)
+class Server(socketserver.ForkingMixIn, http.server.HTTPServer):
+    pass
+Server(("%s", %d), Page).serve_forever()
+"""
+
+
+@activity("a web server with a child for each request, which runs commands through a shell", "python3", "curl")
+def forking_server(pair: Pair) -> None:
+    path = write(pair.victim, "server.py", FORKING % (VICTIM_IP, WEB), 0o644)
+    pair.victim.spawn("/usr/bin/python3", str(path))
+    pair.victim.wait_for_port(WEB)
+    wanted(script(pair.peer, f"curl -fsS http://{VICTIM_IP}:{WEB}/ http://{VICTIM_IP}:{WEB}/sh"), "uid=")
+
+
+@activity("a health check of Redis through netcat in a pipeline", "redis-server", "nc.openbsd")
+def redis_health_netcat(pair: Pair) -> None:
+    pair.peer.spawn("redis-server", "--port", "6380", "--bind", PEER_IP, "--save", "", "--protected-mode", "no")
+    pair.peer.wait_for_port(6380)
+    text = f"printf 'PING\\r\\n' | nc.openbsd -N {PEER_IP} 6380 | sh -c 'grep -q PONG && echo healthy'"
+    wanted(script(pair.victim, text), "healthy")

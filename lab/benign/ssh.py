@@ -91,3 +91,20 @@ def git_push_hook(pair: Pair) -> None:
     script(pair.victim, f"export GIT_SSH_COMMAND='ssh {options}'; {GIT_NEW} && git push -q {url} main")
     if not (peer.home / "b.git" / "hook.log").exists():
         raise LabError("the hook did not run")
+
+
+@activity("a program that is sent to python3 over ssh, as tools for many hosts do", "ssh", "sshd")
+def ssh_remote_python(pair: Pair) -> None:
+    options = ssh_server(pair)
+    write(pair.victim, "facts.py", "import subprocess\nprint(subprocess.run('id; uname -a', shell=True, check=True))\n")
+    text = f"ssh {options} root@{PEER_IP} '/bin/sh -c \"/usr/bin/python3 - && sleep 0\"' < facts.py"
+    wanted(script(pair.victim, text), "uid=0")
+
+
+@activity("git clone over HTTP, a build from the clone, maintenance", "git", "make")
+def git_http_clone(pair: Pair) -> None:
+    make = "printf 'all:\\n\\tgit log --oneline | head -1; uname -a\\n' > r/Makefile"
+    commit = "git add . && git -c user.name=l -c user.email=l@l commit -qm lab && git update-server-info"
+    script(pair.peer, f"git init -q -b main r && {make} && cd r && {commit}")
+    web_server(pair.peer, pair.peer.home / "r")
+    wanted(script(pair.victim, f"git clone -q http://{PEER_IP}:{WEB}/.git c && make -C c && git -C c gc -q"), "Linux")

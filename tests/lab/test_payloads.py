@@ -24,7 +24,7 @@ def test_the_table_covers_what_it_should() -> None:
     payloads = load_payloads()
     assert len(payloads) >= 50
     assert len({payload.name for payload in payloads}) == len(payloads)
-    assert {payload.transport for payload in payloads} == {"tcp", "tcp6", "udp", "tls", "tcp2"}
+    assert {payload.transport for payload in payloads} == {"tcp", "tcp6", "udp", "tls", "tcp2", "http"}
     assert {payload.direction for payload in payloads} == {"reverse", "bind"}
     assert len(ACTIVITIES) >= 19
 
@@ -73,6 +73,25 @@ def test_alerts_belong_to_the_tree_that_made_them() -> None:
     told: Sensor = Told()  # type: ignore[assignment]
     assert attribute(told, [outcome]) == ["other"]
     assert outcome.alerts["bpf"] == [Alert("mine", 0.5), Alert("late", None)]
+
+
+def test_an_orphan_belongs_to_what_ran_on_its_machine_then() -> None:
+    class Orphans(Told):
+        parents: ClassVar = {"init": "runner", "o1": "init", "o2": "init", "c2": "o2"}
+        by_pid: ClassVar = {1: [(10.0, "init")], 7: [(100.0, "o1")], 8: [(200.0, "o2")], 9: [(201.0, "c2")]}
+
+        def alerts(self, _: object) -> list[Seen]:
+            return [
+                Seen("first", 1.0, 1.0, {"o1"}),
+                Seen("second", 1.0, 1.0, {"c2"}),
+                Seen("init's", 1.0, 1.0, {"init"}),
+            ]
+
+    first = Outcome("a", "attack", "", worked=True, started=99.5, ended=103.0, machines=(1,))
+    second = Outcome("b", "attack", "", worked=True, started=199.5, ended=203.0, machines=(1,))
+    told: Sensor = Orphans()  # type: ignore[assignment]
+    assert attribute(told, [first, second]) == ["init's"]
+    assert (first.rules("bpf"), second.rules("bpf")) == (["first"], ["second"])
 
 
 def test_the_summary_counts() -> None:
