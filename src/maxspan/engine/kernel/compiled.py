@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, NamedTuple
 from maxspan.engine.kernel.decoding import FieldDecoder
 from maxspan.engine.kernel.judge import Bits, Judge, make_judge, prepare
 from maxspan.engine.kernel.pieces import Piece, pieces_of
-from maxspan.engine.kernel.tables import FieldTable
+from maxspan.engine.kernel.tables import FieldTable, table_key
 from maxspan.engine.kernel.tree import TOLD, Tree
 from maxspan.engine.reference.condition import UNTYPED, Evaluator
 from maxspan.engine.reference.event import FieldNames
@@ -161,21 +161,24 @@ class CompiledRules:
             for number, (role, piece) in enumerate(self.pieces)
             if piece.rest
         }
-        self.decoder = FieldDecoder(self._read(tables))
+        self.decoder = FieldDecoder(self._read(table.name for table in tables.values()))
         categories = [rule.names.category for rule in self.rules]
         applies = self._applies if self._patterns else None
         self.tree = Tree(tables, self.decoder, categories, self.every, applies)
         self._parts: dict[int, tuple[Part, ...]] = {}
 
     def _tables(self, bits: Bits) -> dict[str, FieldTable]:
-        by_field = {name: dict(masks) for name, masks in bits.by_field.items()}
+        """Make the tables, by `table_key`; several may be of one field."""
+        by_table = {key: dict(masks) for key, masks in bits.by_table.items()}
         for number, (_, piece) in enumerate(self.pieces):
             for name, conditions in piece.conditions.items():
-                masks = by_field.setdefault(name, {})
                 for condition in conditions:
+                    masks = by_table.setdefault(table_key(name, condition), {})
                     masks[condition] = masks.get(condition, 0) | (1 << number)
         evaluator = Evaluator(UNTYPED, seconds=True)
-        return {name: FieldTable(name, masks, bits.every, evaluator) for name, masks in by_field.items()}
+        return {
+            key: FieldTable(key.partition("\0")[0], masks, bits.every, evaluator) for key, masks in by_table.items()
+        }
 
     def _read(self, tables: Iterable[str]) -> set[str]:
         names = {*tables, "host.id"} | (set(TOLD) if self._patterns else set())

@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 from maxspan.engine.kernel.events import DecodedFields
 from maxspan.engine.kernel.pieces import single_field
-from maxspan.engine.kernel.tables import FieldTable
+from maxspan.engine.kernel.tables import FieldTable, table_key
 from maxspan.engine.reference.condition import Evaluator
 from maxspan.languages import plan
 
@@ -23,10 +23,10 @@ class Bits:
 
     def __init__(self, first: int) -> None:
         self._next = first
-        self.by_field: dict[str, dict[plan.Condition, int]] = {}
+        self.by_table: dict[str, dict[plan.Condition, int]] = {}
 
     def of(self, name: str, condition: plan.Condition) -> int:
-        bits = self.by_field.setdefault(name, {})
+        bits = self.by_table.setdefault(table_key(name, condition), {})
         if condition not in bits:
             bits[condition] = 1 << self._next
             self._next += 1
@@ -58,9 +58,9 @@ def make_judge(
     condition: plan.Condition, unsplit: frozenset[str], bits: Bits, tables: dict[str, FieldTable], evaluator: Evaluator
 ) -> Judge:
     """Make what decides a condition for an event; see `prepare`."""
-    by_field = _bits_by_field(condition, unsplit, bits)
-    if by_field is not None:
-        parts = [(name, tables[name], own) for name, own in by_field.items()]
+    by_table = _bits_by_table(condition, unsplit, bits)
+    if by_table is not None:
+        parts = [(tables[key].name, tables[key], own) for key, own in by_table.items()]
         return TableJudge(parts, lambda held: _holds(condition, held, unsplit, bits)).judge
     match condition:
         case plan.And(items=items):
@@ -101,20 +101,20 @@ class TableJudge:
         return known
 
 
-def _bits_by_field(condition: plan.Condition, unsplit: frozenset[str], bits: Bits) -> dict[str, int] | None:
-    """Give the bits that decide a condition, by field; None if the tables alone do not decide it."""
+def _bits_by_table(condition: plan.Condition, unsplit: frozenset[str], bits: Bits) -> dict[str, int] | None:
+    """Give the bits that decide a condition, by table; None if the tables alone do not decide it."""
     name = single_field(condition, unsplit)
     if name:
-        return {name: bits.of(name, condition)}
+        return {table_key(name, condition): bits.of(name, condition)}
     if not isinstance(condition, plan.And | plan.Or | plan.Not):
         return {} if isinstance(condition, plan.Literal) else None
     out: dict[str, int] = {}
     for item in plan.children(condition):
-        inner = _bits_by_field(cast(plan.Condition, item), unsplit, bits)
+        inner = _bits_by_table(cast(plan.Condition, item), unsplit, bits)
         if inner is None:
             return None
-        for field, own in inner.items():
-            out[field] = out.get(field, 0) | own
+        for key, own in inner.items():
+            out[key] = out.get(key, 0) | own
     return out
 
 

@@ -53,7 +53,7 @@ class Reader:
         """Give the lines of a chunk, and by number the events that fulfil something; None if it is not that simple."""
         try:
             events = self._rules.decoder.decode_lines(data)
-            masks = list(map(self._rules.tree.mask, events))
+            masks = self._rules.tree.masks(events)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError):
             return None
         lines = data.split(b"\n")

@@ -18,6 +18,11 @@ MOST_CHARACTERS: Final = 4_000_000
 Pieces = dict[plan.Condition, int]
 
 
+def table_key(name: str, condition: plan.Condition) -> str:
+    """Name the table of a condition on one field: regular expressions, which cost most, have a table of their own."""
+    return name + ("\0regex" if any(isinstance(leaf, plan.Regex) for leaf in plan.leaves(condition)) else "")
+
+
 class FieldTable(dict[Any, int]):
     """Maps a value of one field to its class; `table[value]` for a scalar, a tuple, or None (missing).
 

@@ -1,96 +1,43 @@
 """From an event to the stages that it fulfils: one look-up a field, the field that rules out most first.
 
-The way is a tree that grows as events come: below each place stands, for each class of values, the place to go to next.
-The first step asks several fields at once, of which few combinations occur. Each place is a small function, made from
-a text for its field, so that going down the tree is nothing but reading members and looking up.
+The way is a tree that grows as events come: at each place stands, for each value of one field, the place to go to next.
+The first step asks several fields at once, of which few combinations occur; behind each the fields have an order that
+the first events there decide. Each place is a small function, made from a text for its field, so that going down the
+tree is nothing but reading members and looking up.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
 from maxspan.engine.kernel.decoding import FieldDecoder
+from maxspan.engine.kernel.order import best_order, share_of_new
 from maxspan.engine.kernel.tables import FieldTable
 from maxspan.schema.index_patterns import Told, told_by
 
 #: asked at once, if rules read them
 GATES: Final = ("event.category", "event.type", "event.action", "host.os.type")
 TOLD: Final = ("data_stream.type", "data_stream.dataset", "data_stream.namespace", "event.dataset", "_index")
-#: The tree is forgotten when it has this many places.
-MOST_PLACES: Final = 50_000
-#: So does it when some field has shown this many kinds of values, or the first step so many combinations.
+#: The tree is forgotten when it has this many places, or the first step so many combinations.
+MOST_PLACES: Final = 20_000
+#: Answers are forgotten when there are this many, or this many characters in their values.
+MOST_ANSWERS: Final = 100_000
+MOST_CHARACTERS: Final = 8_000_000
+#: Tables are forgotten when they know this many classes of values.
 MOST_CLASSES: Final = 20_000
-#: these hold long and ever new values: asked late
-_COSTLY: Final = ("args", "command_line", "path", "title", "message", "ScriptBlockText", "working_directory")
+#: Where more than this share of values is new, answers are remembered by the class of the value alone.
+_MANY: Final = 0.25
+#: so many events decide the order of fields
+_SAMPLES: Final = 48
 
 #: takes a decoded event and gives the pieces that it fulfils
 Step = Callable[[Any], int]
 
 
-class Place:
-    """One place in the tree: the pieces possible here, the field to ask, and those `left` for later.
-
-    `table` is None where nothing is left that could rule out more. `step` goes on from here.
-    """
-
-    __slots__ = ("children", "known", "left", "mask", "name", "step", "table")
-
-    def __init__(self, mask: int, left: list[str], name: str, table: FieldTable | None) -> None:
-        self.mask = mask
-        self.left = left
-        self.name = name
-        self.table = table
-        #: by the class of the value, and by what is possible then
-        self.children: dict[int, Place] = {}
-        self.known: dict[int, Place] = {}
-        self.step: Step = lambda event: mask
-
-
-#: the end of all ways that lead to nothing
-_NOWHERE: Final = Place(0, [], "", None)
-
-
-class _Steps(dict[int, Step]):
-    """The steps behind a place, by the class of the value; made when they are first taken."""
-
-    __slots__ = ("_grow", "_place")
-
-    def __init__(self, place: Place, grow: Callable[[Place, int], Place]) -> None:
-        super().__init__()
-        self._place = place
-        self._grow = grow
-
-    def __missing__(self, kind: int) -> Step:
-        step = self[kind] = self._grow(self._place, kind).step
-        return step
-
-
-class _Roots(dict[tuple[Any, ...], Step]):
-    """The first steps, by the values of the fields that are asked at once."""
-
-    __slots__ = ("_find",)
-
-    def __init__(self, find: Callable[[tuple[Any, ...]], Place]) -> None:
-        super().__init__()
-        self._find = find
-
-    def __missing__(self, key: tuple[Any, ...]) -> Step:
-        step = self._find(key).step
-        if all(value is None or _is_text(value) for value in key):  # 1, 1.0 and true would be one key
-            if len(self) > MOST_CLASSES:
-                self.clear()
-            self[key] = step
-        return step
-
-
-def _is_text(value: Any) -> bool:
-    return type(value) is str or (type(value) is tuple and all(type(item) is str for item in value))
-
-
 class Tree:
-    """Finds the mask of pieces that an event fulfils, 0 for none: `mask(event)` for a decoded one.
+    """Finds the masks of pieces that events fulfil, 0 for none: `masks(events)` for decoded ones.
 
     `applies` gives the mask of pieces whose rule's index patterns admit what an event tells of its place.
     """
@@ -103,105 +50,319 @@ class Tree:
         every: int,
         applies: Callable[[Told], int] | None,
     ) -> None:
-        self._tables = tables
-        self._decoder = decoder
+        self.tables = tables
+        self.decoder = decoder
         self._every = every
         self._applies = applies
         self.gates = tuple(name for name in dict.fromkeys((*categories, *GATES)) if name in tables)
         self._told = TOLD if applies is not None else ()
-        self._beginnings: dict[int, Place] = {}
+        self._later = {name: table for name, table in tables.items() if name not in self.gates}
+        self._beginnings: dict[int, Beginning] = {}
         self._roots = _Roots(self._root)
         self._places = 0
-        paths = [decoder.path(name) for name in (*self.gates, *self._told)]
-        self.mask: Step = _first_step(tuple(paths))(self._roots)
+        self._answers: list[Answers] = []
+        self._remembered = self._characters = 0
+        paths = tuple(decoder.path(name) for name in (*self.gates, *self._told))
+        self.mask: Step = _first_step(paths)(self._roots)
+        self.masks: Callable[[Iterable[Any]], list[int]] = _first_steps(paths)(self._roots)
 
-    # --- the fast way ------------------------------------------------------------------------------------------------
-
-    def _root(self, key: tuple[Any, ...]) -> Place:
+    def _root(self, key: tuple[Any, ...]) -> Step:
         values = [list(part) if type(part) is tuple else [] if part is None else [part] for part in key]
-        return self._first(dict(zip((*self.gates, *self._told), values, strict=True)), "")
+        mask = self._first(dict(zip((*self.gates, *self._told), values, strict=True)), "")
+        return self._beginning(mask).step if mask else nothing
 
-    # --- the general way ---------------------------------------------------------------------------------------------
+    def _beginning(self, mask: int) -> Beginning:
+        known = self._beginnings.get(mask)
+        if known is None:
+            known = self._beginnings[mask] = Beginning(self, mask, self._later)
+        return known
 
     def mask_of_fields(self, fields: Mapping[str, Sequence[Any]], index: str = "") -> int:
         """Give the same for a flattened event; `index` is that of the document around it."""
-        place = self._first(fields, index)
-        while place.table is not None:
-            kind = place.table.class_of(fields.get(place.name, ()))
-            place = place.children.get(kind) or self._child(place, kind)
-        return place.mask
+        mask = self._first(fields, index)
+        if mask:
+            for table in self._beginning(mask).in_order():
+                if mask & table.constrained:
+                    mask &= table.mask(fields.get(table.name, ()))
+                    if not mask:
+                        break
+        return mask
 
-    def _first(self, fields: Mapping[str, Sequence[Any]], index: str) -> Place:
+    def _first(self, fields: Mapping[str, Sequence[Any]], index: str) -> int:
         mask = self._every
         if self._applies is not None:
             mask &= self._applies(told_by({name: fields.get(name, ()) for name in TOLD}, index))
         for name in self.gates:
-            mask &= self._tables[name].mask(fields.get(name, ()))
-        if not mask:
-            return _NOWHERE
-        place = self._beginnings.get(mask)
-        if place is None:
-            place = self._place(mask, [name for name in self._tables if name not in self.gates])
-            self._beginnings[mask] = place
-        return place
+            mask &= self.tables[name].mask(fields.get(name, ()))
+        return mask
 
-    # --- growing -----------------------------------------------------------------------------------------------------
+    # --- bounds ------------------------------------------------------------------------------------------------------
 
-    def _child(self, place: Place, kind: int) -> Place:
-        """Make the place behind values of a class; one place for all that leave the same pieces possible."""
-        assert place.table is not None
-        mask = place.mask & place.table.masks[kind]
-        child = _NOWHERE
-        if mask:
-            known = place.known.get(mask)
-            if known is None:
-                if self._places > MOST_PLACES:
-                    self._forget()
-                known = place.known[mask] = self._place(mask, place.left)
-            child = known
-        place.children[kind] = child
-        if len(place.table.masks) > MOST_CLASSES:
-            place.table.forget()
-            self._forget()
-        return child
-
-    def _forget(self) -> None:
+    def settled(self) -> None:
+        """Let ways through a beginning lead past the gathering of events."""
         self._roots.clear()
-        self._beginnings.clear()
-        self._places = 0
 
-    def _place(self, mask: int, asked: Iterable[str]) -> Place:
-        """Make a place: of the fields that may still rule something out, ask the one that rules out most."""
+    def grown(self, place: Answers | Classes) -> None:
+        """Note a new place; when there are too many, or a table knows too many classes, all is forgotten."""
         self._places += 1
-        best, most = "", 0.0
-        left: list[str] = []
-        for name in asked:
-            constrained = mask & self._tables[name].constrained
-            if not constrained:
-                continue
-            left.append(name)
-            score = constrained.bit_count() / (4 if name.endswith(_COSTLY) else 1)
-            if score > most:
-                best, most = name, score
-        place = Place(mask, [name for name in left if name != best], best, self._tables.get(best))
-        if place.table is not None:
-            place.step = _later_step(self._decoder.path(best))(place.table, _Steps(place, self._child))
-        return place
+        if isinstance(place, Answers):
+            self._answers.append(place)
+        if self._places > MOST_PLACES or any(len(table.masks) > MOST_CLASSES for table in self.tables.values()):
+            for table in self.tables.values():
+                table.forget()
+            self._places = 0
+            self._answers = []
+            self._roots.clear()
+            for beginning in self._beginnings.values():
+                beginning.forget()
+
+    def remembers(self, value: Any) -> None:
+        """Note an answer that is remembered."""
+        self._remembered += 1
+        if type(value) is str:
+            self._characters += len(value)
+        elif type(value) is tuple:
+            self._characters += sum(map(len, value))
+        if self._remembered > MOST_ANSWERS or self._characters > MOST_CHARACTERS:
+            self._remembered = self._characters = 0
+            for answers in self._answers:
+                answers.clear()
+                answers.numbers.clear()
+
+
+def nothing(event: Any) -> int:
+    """The end of all ways that lead to nothing."""
+    return 0
+
+
+class Beginning:
+    """What is behind the first step for one mask: the order of fields, and the places by what is left and where.
+
+    The first events are gathered, and go through all fields; then they decide the order.
+    """
+
+    def __init__(self, tree: Tree, mask: int, tables: Mapping[str, FieldTable]) -> None:
+        self._tree = tree
+        self._mask = mask
+        self._tables = {key: table for key, table in tables.items() if table.constrained & mask}
+        keys = sorted(self._tables, key=lambda key: -(self._tables[key].constrained & mask).bit_count())
+        self._order = [(key,) for key in keys]
+        self._asked: list[tuple[int, list[FieldTable]]] = []
+        self._many: set[str] = set()
+        self._events: list[Any] = []
+        self._places: dict[tuple[int, int], Step] = {}
+        self.step: Step = self._gather if keys else _given(mask)
+
+    def in_order(self) -> Iterator[FieldTable]:
+        """Give the tables that may rule out something."""
+        return (self._tables[key] for keys in self._order for key in keys)
+
+    def _gather(self, event: Any) -> int:
+        if len(self._events) >= _SAMPLES:
+            self._settle()
+            return self.step(event)
+        self._events.append(event)
+        mask = self._mask
+        for table in self.in_order():
+            if mask & table.constrained:
+                mask &= table.masks[table[self._tree.decoder.getter(table.name)(event)]]
+        return mask
+
+    def _settle(self) -> None:
+        read = self._tree.decoder.getter
+        self._order = best_order(self._mask, self._tables, read, self._events)
+        self._many = {
+            table.name for table in self.in_order() if share_of_new(map(read(table.name), self._events)) > _MANY
+        }
+        for keys in self._order:
+            tables = [self._tables[key] for key in keys]
+            constrained = 0
+            for table in tables:
+                constrained |= table.constrained
+            self._asked.append((constrained, tables))
+        self._events = []
+        self.step = self.place(self._mask, 0)
+        self._tree.settled()
+
+    def forget(self) -> None:
+        """Forget all places."""
+        self._places.clear()
+        if self._asked:
+            self.step = self.place(self._mask, 0)
+
+    def place(self, mask: int, number: int) -> Step:
+        """Give how to go on with what is left, from a number in the order of fields on."""
+        if not mask:
+            return nothing
+        asked = self._asked
+        while number < len(asked) and not mask & asked[number][0]:
+            number += 1
+        known = self._places.get((mask, number))
+        if known is None:
+            if number == len(asked):
+                known = _given(mask)
+            else:
+                known = self._step(mask, number)
+            self._places[mask, number] = known
+        return known
+
+    def _step(self, mask: int, number: int) -> Step:
+        tables = [table for table in self._asked[number][1] if table.constrained & mask]
+        paths = tuple(self._tree.decoder.path(table.name) for table in tables)
+        if len(tables) == 1 and tables[0].name in self._many and paths[0]:
+            classes = Classes(self, mask, number, tables[0])
+            self._tree.grown(classes)
+            return _class_step(paths[0])(tables[0], classes)
+        answers = Answers(self, mask, number, tables)
+        self._tree.grown(answers)
+        return _later_step(paths)(answers)
+
+    def remembers(self, value: Any) -> None:
+        self._tree.remembers(value)
+
+
+class Classes(dict[int, Step]):
+    """One place in the tree: how to go on, by the class of the value of its field; made when it is first asked."""
+
+    __slots__ = ("_beginning", "_mask", "_number", "_table")
+
+    def __init__(self, beginning: Beginning, mask: int, number: int, table: FieldTable) -> None:
+        super().__init__()
+        self._beginning = beginning
+        self._mask = mask
+        self._number = number
+        self._table = table
+
+    def __missing__(self, kind: int) -> Step:
+        step = self[kind] = self._beginning.place(self._mask & self._table.masks[kind], self._number + 1)
+        return step
+
+
+class Answers(dict[Any, Step]):
+    """One place in the tree: how to go on, by the value of its field, or of several; made when it is first asked."""
+
+    __slots__ = ("_beginning", "_by_mask", "_mask", "_number", "_tables", "numbers")
+
+    def __init__(self, beginning: Beginning, mask: int, number: int, tables: list[FieldTable]) -> None:
+        super().__init__()
+        self._beginning = beginning
+        self._mask = mask
+        self._number = number
+        self._tables = tables
+        self._by_mask: dict[int, Step] = {}
+        #: 1, 1.0 and true are three values, and would be one key
+        self.numbers: dict[tuple[type, Any], Step] = {}
+
+    def __missing__(self, value: Any) -> Step:
+        if len(self._tables) > 1:
+            return self._of_several(value)
+        table = self._tables[0]
+        kind = type(value)
+        if kind is int or kind is float or kind is bool:
+            known = self.numbers.get((kind, value))
+            if known is None:
+                known = self.numbers[kind, value] = self._step(table.masks[table[value]])
+                self._beginning.remembers(None)
+            return known
+        step = self._step(table.masks[table[value]])
+        if kind is not tuple or _are_texts(value):
+            self._beginning.remembers(value)
+            self[value] = step
+        return step
+
+    def _of_several(self, values: tuple[Any, ...]) -> Step:
+        mask = -1
+        for table, value in zip(self._tables, values, strict=True):
+            mask &= table.masks[table[value]]
+        step = self._step(mask)
+        if all(value is None or _is_text(value) for value in values):
+            self._beginning.remembers(None)
+            self[values] = step
+        return step
+
+    def _step(self, left: int) -> Step:
+        mask = self._mask & left
+        step = self._by_mask.get(mask)
+        if step is None:
+            step = self._by_mask[mask] = self._beginning.place(mask, self._number + 1)
+        return step
+
+
+class _Roots(dict[tuple[Any, ...], Step]):
+    """The first steps, by the values of the fields that are asked at once."""
+
+    __slots__ = ("_find",)
+
+    def __init__(self, find: Callable[[tuple[Any, ...]], Step]) -> None:
+        super().__init__()
+        self._find = find
+
+    def __missing__(self, key: tuple[Any, ...]) -> Step:
+        step = self._find(key)
+        if all(value is None or _is_text(value) for value in key):
+            if len(self) > MOST_PLACES:
+                self.clear()
+            self[key] = step
+        return step
+
+
+def _is_text(value: Any) -> bool:
+    return type(value) is str or (type(value) is tuple and _are_texts(value))
+
+
+def _are_texts(values: tuple[Any, ...]) -> bool:
+    return all(type(item) is str for item in values)
+
+
+def _given(mask: int) -> Step:
+    return lambda event: mask
 
 
 @cache
 def _first_step(paths: tuple[str, ...]) -> Callable[[_Roots], Step]:
-    key = "".join(f"event.{path}, " if path else "None, " for path in paths)
-    text = f"def make(roots):\n    def step(event): return roots[({key})](event)\n    return step"
-    made: Callable[[_Roots], Step] = _made(text)
+    made: Callable[[_Roots], Step] = _made(
+        f"def make(roots):\n    def step(event): return roots[{_key(paths)}](event)\n    return step"
+    )
     return made
 
 
 @cache
-def _later_step(path: str) -> Callable[[FieldTable, _Steps], Step]:
-    value = f"event.{path}" if path else "None"
-    text = f"def make(table, steps):\n    def step(event): return steps[table[{value}]](event)\n    return step"
-    made: Callable[[FieldTable, _Steps], Step] = _made(text)
+def _first_steps(paths: tuple[str, ...]) -> Callable[[_Roots], Callable[[Iterable[Any]], list[int]]]:
+    made: Callable[[_Roots], Callable[[Iterable[Any]], list[int]]] = _made(
+        f"def make(roots):\n    def steps(events): return [roots[{_key(paths)}](event) for event in events]\n    return steps"
+    )
+    return made
+
+
+def _key(paths: Sequence[str]) -> str:
+    """Give the text of a tuple of members; an object is read once for all its members."""
+    seen: set[str] = set()
+    parts: list[str] = []
+    for path in paths:
+        inner, _, member = path.rpartition(".")
+        if not inner:
+            parts.append(f"event.{path}" if path else "None")
+            continue
+        name = "o" + inner.replace(".", "_")
+        parts.append(f"{name}.{member}" if inner in seen else f"({name} := event.{inner}).{member}")
+        seen.add(inner)
+    return "(" + "".join(part + ", " for part in parts) + ")"
+
+
+@cache
+def _class_step(path: str) -> Callable[[FieldTable, Classes], Step]:
+    made: Callable[[FieldTable, Classes], Step] = _made(
+        f"def make(table, classes):\n    def step(event): return classes[table[event.{path}]](event)\n    return step"
+    )
+    return made
+
+
+@cache
+def _later_step(paths: tuple[str, ...]) -> Callable[[Answers], Step]:
+    value = _key(paths) if len(paths) > 1 else f"event.{paths[0]}" if paths[0] else "None"
+    made: Callable[[Answers], Step] = _made(
+        f"def make(answers):\n    def step(event): return answers[{value}](event)\n    return step"
+    )
     return made
 
 
