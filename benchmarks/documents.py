@@ -87,6 +87,8 @@ class Process:
             "interactive": self.interactive,
             "user": {"id": user_id, "name": user_name},
             "group": {"id": user_id, "name": user_name},
+            "real_user": {"id": user_id, "name": user_name},
+            "real_group": {"id": user_id, "name": user_name},
         }
         self.as_parent = msgspec.Raw(encode(whole))
         self.whole = {

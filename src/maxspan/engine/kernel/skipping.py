@@ -6,14 +6,16 @@ sequence is not later than one that was passed over, its rule is `unsure`: it ha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 from typing import Any, Final
 
 from maxspan.engine.kernel.compiled import CompiledRule, CompiledRules, Role
 from maxspan.engine.kernel.events import hosts_of
+from maxspan.engine.kernel.open_keys import EARLIEST, LATEST, OpenKeys
 from maxspan.engine.kernel.times import time_ns
+from maxspan.engine.reference.event import Key
 from maxspan.languages import plan
 
 #: the field whose times decide; rules that order by another one are never passed over
@@ -21,8 +23,6 @@ TIME: Final = "@timestamp"
 HOST: Final = "host.id"
 #: the name of what is open for rules that join across hosts; no host can have it
 EVERY_HOST: Final = "\0every host"
-_EARLIEST: Final = -(2**63)
-_LATEST: Final = 2**63
 _MOST: Final = 50_000
 
 
@@ -36,39 +36,43 @@ class _Open:
     mask: int = 0
     until: dict[int, int] = field(default_factory=dict)
     ends: list[tuple[int, int]] = field(default_factory=list)
-    closed_ns: int = _EARLIEST
-    passed_ns: int = _EARLIEST
+    closed_ns: int = EARLIEST
+    passed_ns: int = EARLIEST
     passed: int = 0
 
 
 class Skipping:
-    """Knows which stages are open, by host, and what has been passed over. A stage is known by the mask of its pieces.
+    """Knows which stages are open, by host and by key, and what has been passed over.
 
-    A stage is open from an event of the stage before on, as long as `maxspan` allows; `until` from the first stage on.
+    A stage is known by the mask of its pieces. It is open from an event of the stage before on, as long as `maxspan`
+    allows; `until` from the first stage on.
     """
 
     def __init__(self, rules: CompiledRules) -> None:
         self.unsure: set[CompiledRule] = set()
         self._open: dict[str, _Open] = {}
-        self._opens: dict[Role, list[int]] = {}
-        self._own: dict[Role, int] = {}
+        self._opens: dict[Role, list[OpenKeys]] = {}
         self._by_host = self._later = 0
+        own_masks: dict[Role, int] = {}
         for number, (role, _) in enumerate(rules.pieces):
             if role.rule.is_sequence and role.rule.names.timestamp == TIME:
-                self._own[role] = self._own.get(role, 0) | 1 << number
+                own_masks[role] = own_masks.get(role, 0) | 1 << number
+        self._keys: dict[Role, OpenKeys] = {}
         self._before: list[tuple[int, int]] = []
-        for role, own in self._own.items():
+        for role, own in own_masks.items():
             if role.begins:
                 continue
-            opener = 0 if role.kind == "until" else role.numbers[0] - 1
-            for other in role.rule.roles:
-                if other.kind == "positive" and opener in other.numbers:
-                    self._opens.setdefault(other, []).append(own)
-                    self._before.append((self._own.get(other, 0), own))
             self._later |= own
             if role.rule.host_key:
                 self._by_host |= own
+            keys = self._keys[role] = OpenKeys(role, own, rules.decoder)
+            opener = 0 if role.kind == "until" else role.numbers[0] - 1
+            for other in role.rule.roles:
+                if other.kind == "positive" and opener in other.numbers:
+                    self._opens.setdefault(other, []).append(keys)
+                    self._before.append((own_masks.get(other, 0), own))
         self._waiting: dict[int, int] = {}
+        self._asked: dict[int, tuple[OpenKeys, ...]] = {}
         self._read = rules.decoder.getter(TIME, HOST)
 
     def later(self, mask: int) -> int:
@@ -86,22 +90,47 @@ class Skipping:
 
     def narrow(self, mask: int, event: Any) -> int:
         """Leave out of a decoded event's mask what nothing waits for."""
-        later = self.later(mask)
+        later = self._waiting.get(mask)
+        if later is None:
+            later = self.later(mask)
         if not later:
             return mask
         time, host = self._read(event)
         if type(time) is not str or (host is not None and type(host) is not str):
-            return mask & ~self._passed(later, _earliest(_listed(time)), hosts_of(_listed(host)))
-        return mask & ~self._passed(later, time_ns(time), (host or "",))
+            return mask & ~self._passed(later, _earliest(_listed(time)), hosts_of(_listed(host)), _always_open)
+        now_ns = time_ns(time)
+        if now_ns is None:
+            return mask
+        if later & ~self._by_host:
+            return mask & ~self._passed(later, now_ns, (host or "",), lambda keys: keys.is_open(event, now_ns))
+        lane = self._open.get(host or "")
+        if lane is None:
+            lane = self._open[host or ""] = _Open()
+        shut = later
+        if lane.mask or now_ns < lane.closed_ns:
+            waited_for = later & self._open_at(lane, now_ns)
+            if waited_for:
+                for keys in self._asked.get(waited_for) or self._keys_of(waited_for):
+                    if keys.is_open(event, now_ns):
+                        shut &= ~keys.own
+        if shut:
+            if now_ns > lane.passed_ns:
+                lane.passed_ns, lane.passed = now_ns, shut
+            elif now_ns == lane.passed_ns:
+                lane.passed |= shut
+        return mask & ~shut
 
     def narrow_fields(self, mask: int, fields: Any) -> int:
         """Do the same for fields by name."""
         later = self.later(mask)
         if not later:
             return mask
-        return mask & ~self._passed(later, _earliest(fields.get(TIME, ())), hosts_of(fields.get(HOST, ())))
+        now_ns, hosts = _earliest(fields.get(TIME, ())), hosts_of(fields.get(HOST, ()))
+        return mask & ~self._passed(later, now_ns, hosts, lambda keys: keys.is_open_for(fields, now_ns or 0))
 
-    def _passed(self, later: int, now_ns: int | None, hosts: tuple[str, ...]) -> int:
+    def _passed(
+        self, later: int, now_ns: int | None, hosts: tuple[str, ...], is_open: Callable[[OpenKeys], bool]
+    ) -> int:
         """Give what of these pieces is passed over at a time: what is not open. Events of several hosts never are."""
         if now_ns is None:
             return 0
@@ -113,7 +142,11 @@ class Skipping:
             lane = self._open.get(name)
             if lane is None:
                 lane = self._open[name] = _Open()
-            shut = part & ~self._open_at(lane, now_ns)
+            waited_for = part & self._open_at(lane, now_ns)
+            shut = part
+            for keys in self._keys_of(waited_for):
+                if is_open(keys):
+                    shut &= ~keys.own
             if shut:
                 passed |= shut
                 if now_ns > lane.passed_ns:
@@ -121,6 +154,15 @@ class Skipping:
                 elif now_ns == lane.passed_ns:
                     lane.passed |= shut
         return passed
+
+    def _keys_of(self, waited_for: int) -> tuple[OpenKeys, ...]:
+        known = self._asked.get(waited_for)
+        if known is None:
+            known = tuple(keys for keys in self._keys.values() if keys.own & waited_for)
+            if len(self._asked) > _MOST:
+                self._asked.clear()
+            self._asked[waited_for] = known
+        return known
 
     def _open_at(self, lane: _Open, now_ns: int) -> int:
         if now_ns < lane.closed_ns:  # not in order: what has been closed since may have been open then
@@ -136,8 +178,8 @@ class Skipping:
                 heappush(ends, (until_ns, own))
         return lane.mask
 
-    def opened(self, role: Role, host: str, at_ns: int) -> None:
-        """Note an event of a positive stage, of a host or of `EVERY_HOST` for rules that join across hosts."""
+    def opened(self, role: Role, host: str, at_ns: int, found: Iterable[Key]) -> None:
+        """Note an event of a positive stage with its keys: of a host, or `EVERY_HOST` for rules that join across them."""
         following = self._opens.get(role)
         if following is None:
             return
@@ -146,19 +188,28 @@ class Skipping:
             lane = self._open[host] = _Open()
         assert isinstance(role.rule.query, plan.SequenceQuery)
         maxspan = role.rule.query.maxspan_ns
-        until_ns = _LATEST if maxspan is None else at_ns + maxspan
-        if not role.begins:
-            until_ns = min(until_ns, lane.until.get(self._own[role], _EARLIEST))
-            if until_ns < at_ns:
-                return  # no sequence has come so far
-        for own in following:
-            if at_ns < lane.passed_ns or (at_ns == lane.passed_ns and lane.passed & own):
-                self.unsure.add(role.rule)
-            if until_ns > lane.until.get(own, _EARLIEST):
-                lane.until[own] = until_ns
-            if not lane.mask & own:
-                lane.mask |= own
-                heappush(lane.ends, (until_ns, own))
+        longest = LATEST if maxspan is None else at_ns + maxspan
+        own_keys = None if role.begins else self._keys[role]
+        for key in found:
+            until_ns = longest
+            if own_keys is not None:
+                until_ns = min(until_ns, own_keys.until(key, at_ns))
+                if until_ns < at_ns:
+                    continue  # no sequence with this key has come so far
+            for keys in following:
+                own = keys.own
+                if at_ns < lane.passed_ns or (at_ns == lane.passed_ns and lane.passed & own):
+                    self.unsure.add(role.rule)
+                keys.open(key, until_ns, at_ns)
+                if until_ns > lane.until.get(own, EARLIEST):
+                    lane.until[own] = until_ns
+                if not lane.mask & own:
+                    lane.mask |= own
+                    heappush(lane.ends, (until_ns, own))
+
+
+def _always_open(keys: OpenKeys) -> bool:
+    return True
 
 
 def _listed(value: Any) -> Sequence[Any]:

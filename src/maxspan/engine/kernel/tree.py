@@ -146,7 +146,7 @@ class Beginning:
         self._mask = mask
         self._tables = {key: table for key, table in tables.items() if table.constrained & mask}
         keys = sorted(self._tables, key=lambda key: -(self._tables[key].constrained & mask).bit_count())
-        self._order = [(key,) for key in keys]
+        self._order: list[tuple[str, ...]] = [(key,) for key in keys]
         self._asked: list[tuple[int, list[FieldTable]]] = []
         self._many: set[str] = set()
         self._events: list[Any] = []
