@@ -1,0 +1,10 @@
+"""Parquet by columns: each distinct value meets the rules once, and only rows that fulfil something become events.
+
+arrow    pyarrow and numpy, if they are there
+layout   a file's schema       -> units (what is read whole) and the fields in them
+reading  a file                -> batches of columns, in bounded memory
+values   a column              -> its distinct values, as the rows' JSON would say them
+masks    a batch               -> the rows that fulfil pieces of rules
+rows     such rows             -> their JSON text, and their fields
+replay   what was read         -> the same once more, as rows
+"""

@@ -1,0 +1,28 @@
+"""pyarrow and numpy, which are optional: without them Parquet is read row by row."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+
+def _optional(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError:
+        return None
+
+
+#: None where they are not installed
+np: Any = _optional("numpy")
+pa: Any = _optional("pyarrow")
+pq: Any = _optional("pyarrow.parquet")
+
+
+def available() -> bool:
+    """Whether files can be read by columns."""
+    return np is not None and pa is not None and pq is not None
+
+
+class Unsuited(Exception):
+    """Something that only the way row by row can say, or that cannot be read at all: rows decide."""

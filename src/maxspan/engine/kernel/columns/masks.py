@@ -1,0 +1,140 @@
+"""From a batch to the rows that fulfil pieces of rules: rows with the same pieces possible are one group.
+
+Field after field, each distinct value of the rows that are left is asked of the field's table once; what that rules out
+is then the matter of arrays. The order is that of the tree: gates first, and what rules out most before what is costly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from maxspan.engine.kernel.columns.arrow import np
+from maxspan.engine.kernel.columns.fields import BatchFields, Value
+from maxspan.engine.kernel.tables import FieldTable
+from maxspan.schema.index_patterns import Told, told_by
+
+GATES: Final = ("event.category", "event.type", "event.action", "host.os.type")
+TOLD: Final = ("data_stream.type", "data_stream.dataset", "data_stream.namespace", "event.dataset", "_index")
+#: these hold long and ever new values: asked late
+_COSTLY: Final = ("args", "command_line", "path", "title", "message", "ScriptBlockText", "working_directory")
+#: below this many pairs of a group and a class, a table of all pairs is quicker than sorting
+_MOST_PAIRS: Final = 4_000_000
+
+
+class Groups:
+    """The rows that may still fulfil something, and for each the number of its mask."""
+
+    def __init__(self, rows: Any, every: int) -> None:
+        self.rows = rows
+        self.numbers = np.zeros(len(rows), dtype=np.int64)
+        self.masks: list[int] = [every]
+
+    def narrow(self, affected: Any, classes: Any, masks: Sequence[int]) -> None:
+        """Leave to the rows at `affected` (places in `rows`) what the mask of their class allows."""
+        count = len(masks)
+        pairs = self.numbers[affected] * count + classes
+        if len(self.masks) * count <= _MOST_PAIRS:
+            wanted = np.zeros(len(self.masks) * count, dtype=bool)
+            wanted[pairs] = True
+            occurring = np.flatnonzero(wanted)
+            place = np.zeros(len(wanted), dtype=np.int64)
+            place[occurring] = np.arange(len(occurring))
+            inverse = place[pairs]
+        else:
+            occurring, inverse = np.unique(pairs, return_inverse=True)
+        known = {mask: number for number, mask in enumerate(self.masks)}
+        old = self.masks
+        made = list(self.masks)
+        numbers = np.empty(len(occurring), dtype=np.int64)
+        for n, pair in enumerate(occurring.tolist()):
+            mask = old[pair // count] & masks[pair % count]
+            number = known.get(mask)
+            if number is None:
+                number = known[mask] = len(made)
+                made.append(mask)
+            numbers[n] = number
+        self.numbers[affected] = numbers[inverse]
+        self._compact(made)
+
+    def _compact(self, masks: list[int]) -> None:
+        """Forget rows that fulfil nothing and masks that no row has."""
+        alive = np.array([mask != 0 for mask in masks], dtype=bool)[self.numbers]
+        if not alive.all():
+            self.rows, self.numbers = self.rows[alive], self.numbers[alive]
+        counts = np.bincount(self.numbers, minlength=len(masks))
+        used = np.flatnonzero(counts)
+        place = np.zeros(len(masks), dtype=np.int64)
+        place[used] = np.arange(len(used))
+        self.numbers = place[self.numbers]
+        self.masks = [masks[number] for number in used.tolist()]
+
+    def touched(self, pieces: int) -> Any:
+        """Give the places of the rows to which some of these pieces are possible."""
+        hit = np.array([mask & pieces != 0 for mask in self.masks], dtype=bool)
+        return np.flatnonzero(hit[self.numbers])
+
+
+class MaskFinder:
+    """Finds the mask of pieces for rows of a batch, as `Tree.mask_of_fields` does for one event.
+
+    `applies` gives the pieces of rules whose index patterns admit what an event tells of its place; None: all do.
+    """
+
+    def __init__(
+        self,
+        tables: Mapping[str, FieldTable],
+        categories: Sequence[str],
+        every: int,
+        applies: Callable[[Told], int] | None,
+        masks: Callable[[FieldTable, list[Value]], list[int]],
+    ) -> None:
+        self._every = every
+        self._applies = applies
+        self._masks = masks
+        gates = [tables[name] for name in dict.fromkeys((*categories, *GATES)) if name in tables]
+        others = [table for table in tables.values() if all(table is not gate for gate in gates)]
+        others.sort(key=_rank)
+        self._order = (*gates, *others)
+
+    def find(self, fields: BatchFields) -> Groups:
+        """Give the rows of a batch that fulfil something, in order."""
+        groups = Groups(np.arange(fields.batch.rows), self._every)
+        if self._applies is not None:
+            self._by_index(groups, fields, self._applies)
+        for table in self._order:
+            affected = groups.touched(table.constrained)
+            if not len(affected):
+                continue
+            numbers, values = fields.distinct(table.name, groups.rows[affected])
+            classes, masks = _classes(self._masks(table, values))
+            groups.narrow(affected, classes[numbers], masks)
+        return groups
+
+    def _by_index(self, groups: Groups, fields: BatchFields, applies: Callable[[Told], int]) -> None:
+        told = [(name, *fields.distinct(name, groups.rows)) for name in TOLD if fields.has(name)]
+        combined = np.zeros(len(groups.rows), dtype=np.int64)
+        for _, numbers, values in told:
+            _, combined = np.unique(combined * len(values) + numbers, return_inverse=True)
+        _, first = np.unique(combined, return_index=True)
+        masks = []
+        for row in first.tolist():
+            own = {name: _listed(values[numbers[row]]) for name, numbers, values in told}
+            masks.append(applies(told_by(own)))
+        classes, distinct = _classes(masks)
+        groups.narrow(np.arange(len(groups.rows)), classes[combined], distinct)
+
+
+def _rank(table: FieldTable) -> float:
+    return -table.constrained.bit_count() / (40 if table.name.endswith(_COSTLY) else 1)
+
+
+def _listed(value: Value) -> Sequence[Any]:
+    return () if value is None else value if type(value) is tuple else (value,)
+
+
+def _classes(masks: Sequence[int]) -> tuple[Any, list[int]]:
+    """Give for each of these masks the number of the first that is equal, and those that differ."""
+    known: dict[int, int] = {}
+    numbers = [known.setdefault(mask, len(known)) for mask in masks]
+    return np.array(numbers, dtype=np.int64), list(known)

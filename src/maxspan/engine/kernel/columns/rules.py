@@ -1,0 +1,48 @@
+"""What columns need of compiled rules: their tables, the fields that are read, and the masks of values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from maxspan.engine.kernel.columns.fields import Value
+from maxspan.engine.kernel.compiled import CompiledRules
+from maxspan.engine.kernel.tables import FieldTable
+from maxspan.engine.kernel.tree import MOST_CLASSES, TOLD
+from maxspan.languages import plan
+from maxspan.schema.index_patterns import Told
+
+
+class ColumnRules:
+    """The rules as columns see them."""
+
+    def __init__(self, compiled: CompiledRules) -> None:
+        self.compiled = compiled
+        self.tables: Mapping[str, FieldTable] = compiled.tree.tables
+        self.categories = tuple(dict.fromkeys(rule.names.category for rule in compiled.rules))
+        self.applies: Callable[[Told], int] | None = compiled.tree._applies
+        #: whether events stay with the detector together with their fields
+        self.keeps_fields = any(isinstance(rule.query, plan.EventQuery) and rule.query.pipes for rule in compiled.rules)
+
+    @property
+    def names(self) -> set[str]:
+        """Give the fields that rules may read of an event."""
+        names = {table.name for table in self.tables.values()} | {"@timestamp", "host.id", *TOLD}
+        for rule in self.compiled.rules:
+            names |= {rule.names.timestamp, rule.names.tiebreaker or "event.sequence", rule.names.category}
+            names |= {key.name for role in rule.roles for key in role.by}
+            names |= {name for role in rule.roles for name in role.reads}
+        return names
+
+    def masks(self, table: FieldTable, values: Iterable[Value]) -> list[int]:
+        """Give the pieces that each value of a table's field leaves possible."""
+        if len(table.masks) > MOST_CLASSES:
+            self._forget()
+        return [table.masks[table[value]] for value in values]
+
+    def _forget(self) -> None:
+        """Let the tree forget all classes: those of tables are its own too."""
+        self.compiled.tree.grown(_NO_PLACE)
+
+
+_NO_PLACE: Any = object()

@@ -1,0 +1,243 @@
+"""A column as codes of its distinct values, and those values as the JSON of the rows says them."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from maxspan.engine.kernel.columns.arrow import Unsuited, np, pa
+from maxspan.engine.kernel.columns.layout import is_list
+
+_decode = msgspec.json.Decoder().decode
+#: writes values as the rows do
+encode_value: Callable[[Any], bytes] = msgspec.json.Encoder().encode
+_NULL: Final = b"null"
+#: Microseconds from year 1 to year 9999: beyond, DuckDB and numpy write times differently.
+_FIRST_US: Final = -62_135_596_800_000_000
+_LAST_US: Final = 253_402_300_799_999_999
+_LAST_NS: Final = 2**63 - 2
+_DAY_US: Final = 86_400_000_000
+_US_OF: Final = {"s": 1_000_000, "ms": 1_000, "us": 1}
+
+
+def check(array: Any, type_: Any) -> None:
+    """Raise Unsuited or pyarrow's ArrowInvalid for values that rows would refuse or write in a way of their own."""
+    array.validate(full=True)
+    if pa.types.is_dictionary(array.type):
+        array.dictionary.validate(full=True)
+    elif pa.types.is_timestamp(type_):
+        _check_times(array.drop_null().cast(pa.int64()).to_numpy(), type_)
+    elif pa.types.is_date(type_):
+        days = array.drop_null().cast(pa.int32()).to_numpy()
+        if len(days) and (days.min() < _FIRST_US // _DAY_US or days.max() > _LAST_US // _DAY_US):
+            raise Unsuited("a day beyond the calendar")
+    elif is_list(type_):
+        check(array.flatten(), type_.value_type)
+    elif pa.types.is_nested(type_):
+        nested_values(array, type_)
+
+
+class Scalars:
+    """An array of scalars: `codes[row]` is the number of its value, `null` for none. Values are made when asked for."""
+
+    def __init__(self, array: Any, type_: Any, *, nested: bool = False) -> None:
+        self._type = type_
+        self._nested = nested
+        self._is_time = pa.types.is_timestamp(type_)
+        if pa.types.is_dictionary(array.type):
+            self.codes, self._values = _codes(array.indices, len(array.dictionary)), array.dictionary
+        elif self._is_time or pa.types.is_null(type_):
+            codes = np.arange(len(array), dtype=np.int32)
+            if array.null_count:
+                codes[~np.asarray(array.is_valid())] = len(array)
+            self.codes, self._values = codes, array
+        else:
+            encoded = array.dictionary_encode()
+            self.codes, self._values = _codes(encoded.indices, len(encoded.dictionary)), encoded.dictionary
+        self.null = len(self._values)
+        self._made: dict[str, tuple[Any, Any]] = {}
+
+    def values(self, codes: Any) -> Any:
+        """Give the values of codes as an array of objects: what decoding the JSON gives; None for null."""
+        return self._of("values", codes, None, self._decoded)
+
+    def json(self, codes: Any) -> Any:
+        """Give the JSON of codes as an array of objects (bytes)."""
+        return self._of("json", codes, _NULL, self._encoded)
+
+    def _of(self, what: str, codes: Any, for_null: Any, make: Callable[[Any], list[Any]]) -> Any:
+        if what not in self._made:
+            self._made[what] = np.full(self.null + 1, for_null, dtype=object), np.zeros(self.null + 1, dtype=bool)
+        values, made = self._made[what]
+        made[self.null] = True
+        wanted = np.zeros(self.null + 1, dtype=bool)
+        wanted[codes] = True
+        new = np.flatnonzero(wanted & ~made)
+        if len(new):
+            values[new] = make(new)
+            made[new] = True
+        return values[codes]
+
+    def _decoded(self, codes: Any) -> list[Any]:
+        if self._is_time:
+            return self._times(codes)
+        values = self._values.take(pa.array(codes)).to_pylist()
+        if _is_plain(self._type):
+            return list(values)
+        return [_decode(encode_value(value)) for value in values]
+
+    def _encoded(self, codes: Any) -> list[bytes]:
+        if self._is_time:
+            return [b'"' + text.encode() + b'"' for text in self._times(codes)]
+        return [encode_value(value) for value in self._values.take(pa.array(codes)).to_pylist()]
+
+    def _times(self, codes: Any) -> list[str]:
+        return time_texts(self._values.take(pa.array(codes)), self._type, nested=self._nested)
+
+
+def _is_plain(type_: Any) -> bool:
+    """Whether values are the same before and after JSON."""
+    types = pa.types
+    if types.is_dictionary(type_):
+        type_ = type_.value_type
+    return bool(
+        types.is_string(type_) or types.is_large_string(type_) or types.is_integer(type_) or type_ == pa.bool_()
+    )
+
+
+def _codes(indices: Any, null: int) -> Any:
+    codes = (indices.fill_null(null) if indices.null_count else indices).to_numpy(zero_copy_only=False)
+    return codes.astype(np.int32, copy=False)
+
+
+def _check_times(numbers: Any, type_: Any) -> None:
+    if not len(numbers):
+        return
+    low, high = int(numbers.min()), int(numbers.max())
+    if type_.unit == "ns":
+        if low < -_LAST_NS or high > _LAST_NS:
+            raise Unsuited("a time without end")
+    elif low < _FIRST_US // _US_OF[type_.unit] or high > _LAST_US // _US_OF[type_.unit]:
+        raise Unsuited("a time beyond the calendar")
+
+
+def time_texts(array: Any, type_: Any, *, nested: bool) -> list[str]:
+    """Write times without nulls as the rows do."""
+    numbers = array.cast(pa.int64()).to_numpy()
+    if type_.unit == "ns":
+        texts = np.datetime_as_string(numbers.view("M8[ns]")).tolist()
+        trimmed = [text.rstrip("0").removesuffix(".") for text in texts]
+        return [text.replace("T", " ") for text in trimmed] if nested else [text + "Z" for text in trimmed]
+    texts = np.datetime_as_string((numbers * _US_OF[type_.unit]).view("M8[us]")).tolist()
+    return [text.removesuffix(".000000") for text in texts]
+
+
+class Lists:
+    """An array of lists of scalars."""
+
+    def __init__(self, array: Any, type_: Any) -> None:
+        self.items = Scalars(array.values, type_.value_type, nested=True)
+        offsets = array.offsets.to_numpy().astype(np.int64)
+        self._starts, self._ends = offsets[:-1], offsets[1:]
+        self.is_there = np.asarray(array.is_valid())
+        if array.null_count:
+            self._ends = np.where(self.is_there, self._ends, self._starts)
+
+    def distinct(self, rows: Any) -> tuple[Any, list[tuple[Any, ...]]]:
+        """Give for each row the number of its list, and the lists, without nulls in them; numbers are as they come."""
+        starts, lengths = self._starts[rows], self._ends[rows] - self._starts[rows]
+        numbers = np.zeros(len(rows), dtype=np.int64)
+        found: list[tuple[Any, ...]] = []
+        for length in np.unique(lengths).tolist():
+            here = np.flatnonzero(lengths == length)
+            places = starts[here][:, None] + np.arange(length)
+            codes = self.items.codes[places]
+            first, inverse = _distinct_rows(codes, self.items.null + 1)
+            numbers[here] = inverse + len(found)
+            values = self.items.values(codes[first].ravel()).tolist()
+            for n in range(len(first)):
+                own = values[n * length : (n + 1) * length]
+                found.append(tuple([value for value in own if value is not None]))
+        return numbers, found
+
+    def json(self, rows: Any) -> list[bytes]:
+        """Give the JSON of the lists at rows."""
+        starts, ends = self._starts[rows], self._ends[rows]
+        counts = ends - starts
+        places = np.repeat(starts - np.concatenate(([0], np.cumsum(counts)[:-1])), counts) + np.arange(counts.sum())
+        pieces = self.items.json(self.items.codes[places]).tolist()
+        out: list[bytes] = []
+        at = 0
+        for count, there in zip(counts.tolist(), self.is_there[rows].tolist(), strict=True):
+            out.append(b"[" + b",".join(pieces[at : at + count]) + b"]" if there else _NULL)
+            at += count
+        return out
+
+
+def _distinct_rows(codes: Any, base: int) -> tuple[Any, Any]:
+    """Give the first place of each distinct row of a matrix of codes below `base`, and for each row its number."""
+    count, length = codes.shape
+    if not length:
+        return np.zeros(1, dtype=np.int64), np.zeros(count, dtype=np.int64)
+    if base**length < 2**62:
+        keys = np.zeros(count, dtype=np.int64)
+        for column in range(length):
+            keys = keys * base + codes[:, column]
+        _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
+        return first, inverse
+    data, width = np.ascontiguousarray(codes).tobytes(), codes.itemsize * length
+    known: dict[bytes, int] = {}
+    firsts: list[int] = []
+    numbers = np.empty(count, dtype=np.int64)
+    for row in range(count):
+        key = data[row * width : (row + 1) * width]
+        number = known.get(key)
+        if number is None:
+            number = known[key] = len(firsts)
+            firsts.append(row)
+        numbers[row] = number
+    return np.array(firsts), numbers
+
+
+def nested_values(array: Any, type_: Any) -> list[Any]:
+    """Give the values of a nested column as those of the rows are before they become JSON.
+
+    Raises Unsuited for maps with a key twice.
+    """
+    convert = _converter(type_)
+    return [None if value is None else convert(value) for value in array.to_pylist()]
+
+
+def _converter(type_: Any) -> Callable[[Any], Any]:
+    if is_list(type_):
+        item = _optional(_converter(type_.value_type))
+        return lambda value: [item(one) for one in value]
+    if pa.types.is_struct(type_):
+        members = {type_.field(n).name: _optional(_converter(type_.field(n).type)) for n in range(type_.num_fields)}
+        return lambda value: {name: member(value[name]) for name, member in members.items()}
+    if pa.types.is_map(type_):
+        return _map_converter(_optional(_converter(type_.item_type)))
+    if pa.types.is_timestamp(type_):
+        return _naive
+    return lambda value: value
+
+
+def _optional(convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else convert(value)
+
+
+def _map_converter(item: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def convert(pairs: Sequence[tuple[Any, Any]]) -> dict[Any, Any]:
+        out = {key: item(value) for key, value in pairs}
+        if len(out) != len(pairs):
+            raise Unsuited("a map with a key twice")
+        return out
+
+    return convert
+
+
+def _naive(value: datetime.datetime) -> datetime.datetime:
+    return value if value.tzinfo is None else value.astimezone(datetime.UTC).replace(tzinfo=None)
