@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from maxspan.engine.detector import Counters
 from maxspan.engine.kernel.compiled import CompiledRule, CompiledRules, Role
@@ -126,10 +126,13 @@ class KernelDetector:
         if self._skipping is not None:
             for role in roles:
                 if role.kind == "positive":
+                    keys = candidate.keys(role.by, rule)
                     for host in hosts:
-                        self._skipping.opened(role, host, hit.time_ns)
-        take = self._lanes.push if self._lanes is not None else None
-        if take is None and self._in_order is not None:
+                        self._skipping.opened(role, host, hit.time_ns, keys)
+        take: Callable[[CompiledRule, Hit, str], None] | None = None
+        if self._lanes is not None:
+            take = self._lanes.push
+        elif self._in_order is not None:
             take = self._in_order.take
         if take is None:
             self._gathered.hit(rule, hit)

@@ -17,17 +17,26 @@ _MS: Final = 1_000_000
 
 @dataclass(slots=True)
 class Hit:
-    """An event that has a part in a sequence: which stages it fulfils, by their number, with its keys for each."""
+    """An event that has a part in a sequence: which stages it fulfils, by their number, with its keys for each.
+
+    `held` tells whether it has become part of some sequence that may yet be complete, or is.
+    """
 
     ordinal: Ordinal
     survivor: Survivor
     positive: list[tuple[int, list[Key]]]
     missing: list[tuple[int, list[Key]]]
     until: list[Key]
+    held: bool = False
 
     @property
     def time_ns(self) -> int:
         return self.ordinal[0]
+
+    @property
+    def begins(self) -> bool:
+        """Whether it matters to a machine that holds nothing."""
+        return bool(self.missing) or bool(self.positive and self.positive[0][0] == 0)
 
     def of_host(self, host: str, place: int) -> Hit:
         """Give what of a hit has the id of one host at a place of the keys; "" stands for ids that are no strings."""
@@ -140,6 +149,8 @@ class Machine:
         return before[-1:]
 
     def _advanced(self, chain: Chain, stage: int, key: Key) -> Iterator[Completed]:
+        hit = chain[-1]
+        hit.held = True
         if stage == self.last_stage:
             yield from self._completed(chain, key)
             return
@@ -148,7 +159,10 @@ class Machine:
             stages = self._pending[key] = [[] for _ in range(self.last_stage)]
         elif self.maxspan_ns is None:
             self._pending[key] = self._pending.pop(key)  # the one used last
-        stages[stage].append(chain)
+        waiting = stages[stage]
+        waiting.append(chain)
+        while len(waiting) > 2 and waiting[1][-1].time_ns < hit.time_ns:
+            del waiting[0]  # the latest goes first, and the older ones go with it: those of one time, and one before
         if stage == 0 and self.maxspan_ns is not None:
             self._ends.append((chain[0].time_ns + self.maxspan_ns, key))
         if self.maxspan_ns is None and len(self._pending) > self.most_keys:

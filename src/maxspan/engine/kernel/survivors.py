@@ -2,73 +2,132 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from collections import deque
 from dataclasses import dataclass
-from typing import IO, Final
+from typing import IO, Final, NamedTuple
+from weakref import ReferenceType, ref
 
 from maxspan.engine.match import MatchedEvent
 
-#: Lines beyond this many bytes go to a temporary file.
+#: Lines beyond this many bytes go to temporary files.
 IN_MEMORY: Final = 32 << 20
+#: lines are kept and forgotten in segments of this size
+SEGMENT: Final = 2 << 20
+#: one temporary file holds so many bytes
+_FILE: Final = 256 << 20
+
+
+class Segment:
+    """Some lines, one after another: in memory, or at a place in a temporary file."""
+
+    __slots__ = ("__weakref__", "base", "data", "file", "size")
+
+    def __init__(self) -> None:
+        self.data: bytearray | None = bytearray()
+        self.size = 0
+        self.file: IO[bytes] | None = None
+        self.base = 0
+
+    def read(self, offset: int, length: int) -> bytes:
+        if self.data is not None:
+            return bytes(self.data[offset : offset + length])
+        assert self.file is not None
+        found = os.pread(self.file.fileno(), length, self.base + offset)
+        if len(found) != length:
+            raise OSError("a temporary file is shorter than what was written to it")
+        return found
+
+
+class Kept(NamedTuple):
+    """Where a line is; while somebody holds this, the line is there."""
+
+    segment: Segment
+    offset: int
+    length: int
 
 
 class LineStore:
-    """Keeps lines of events: in memory up to a bound, in a temporary file above it.
+    """Keeps lines of events: in memory up to a bound, in temporary files above it.
 
-    When the file cannot be written (a full disk), lines stay in memory and `failure` says why.
+    A segment of lines is forgotten, with its room on disk, when nobody holds a `Kept` of it any more. When a file
+    cannot be written (a full disk), lines stay in memory and `failure` says why.
     """
 
-    def __init__(self, in_memory: int = IN_MEMORY) -> None:
-        self._left = in_memory
+    def __init__(self, in_memory: int = IN_MEMORY, segment: int = SEGMENT) -> None:
+        self._bound = in_memory
+        self._segment_bytes = min(segment, max(1, in_memory))
+        self._segment = Segment()
+        self._full: deque[ReferenceType[Segment]] = deque()
         self._file: IO[bytes] | None = None
         self._end = 0
-        self._has_read = False
         self.failure = ""
 
-    def keep(self, line: bytes) -> bytes | tuple[int, int]:
+    def keep(self, line: bytes) -> Kept:
         """Keep a line and give what `read` takes."""
-        if self._left > 0 or self.failure:
-            self._left -= len(line)
-            return line
-        try:
-            if self._file is None:
-                self._file = tempfile.TemporaryFile(prefix="maxspan-")  # noqa: SIM115 (lives as long as the store)
-            if self._has_read:
-                self._file.seek(self._end)
-                self._has_read = False
-            self._file.write(line)
-        except OSError as error:
-            self.failure = error.strerror or str(error)
-            return line
-        place = self._end, len(line)
-        self._end += len(line)
-        return place
+        segment = self._segment
+        assert segment.data is not None
+        kept = Kept(segment, len(segment.data), len(line))
+        segment.data += line
+        if len(segment.data) >= self._segment_bytes:
+            segment.size = len(segment.data)
+            self._full.append(ref(segment))
+            self._segment = Segment()
+            self._make_room()
+        return kept
 
-    def read(self, kept: bytes | tuple[int, int]) -> bytes:
+    def read(self, kept: bytes | Kept) -> bytes:
         """Give a line that was kept. Raises OSError when the temporary file cannot be read."""
-        if isinstance(kept, bytes):
-            return kept
-        assert self._file is not None
-        self._has_read = True
-        self._file.seek(kept[0])
-        return self._file.read(kept[1])
+        return kept if isinstance(kept, bytes) else kept.segment.read(kept.offset, kept.length)
+
+    def _make_room(self) -> None:
+        """Write the oldest segments that are in memory, and still needed, until few enough are left there."""
+        alive = [(segment, one) for one in self._full if (segment := one()) is not None]
+        total = sum(segment.size for segment, _ in alive)
+        self._full = deque(one for _, one in alive)
+        for segment, _ in alive:
+            if total <= self._bound or self.failure:
+                return
+            try:
+                self._write(segment)
+            except OSError as error:
+                self.failure = error.strerror or str(error)
+                return
+            total -= segment.size
+            self._full.popleft()
+
+    def _write(self, segment: Segment) -> None:
+        assert segment.data is not None
+        if self._file is None or self._end >= _FILE:
+            self._file, self._end = tempfile.TemporaryFile(prefix="maxspan-", buffering=0), 0  # noqa: SIM115 (by refs)
+        done = 0
+        while done < segment.size:
+            with memoryview(segment.data) as view:
+                done += os.pwrite(self._file.fileno(), view[done:], self._end + done)
+        segment.file, segment.base, segment.data = self._file, self._end, None
+        self._end += done
 
     def close(self) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Let go of all that nobody else holds."""
+        self._segment, self._full, self._file = Segment(), deque(), None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Survivor:
-    """One event on the way to a match; `kept` is where its line is."""
+    """One event on the way to a match; `kept` is its line, or where that is."""
 
-    kept: bytes | tuple[int, int]
+    kept: bytes | Kept
     position: int
     path: str
     line: int
     index: str
     id: str
+
+    def keep(self, store: LineStore) -> None:
+        """Put the line into a store, if it is not in one."""
+        if isinstance(self.kept, bytes):
+            self.kept = store.keep(self.kept)
 
     def matched(self, store: LineStore, timestamp_ns: int | None) -> MatchedEvent:
         """Give the event as a match holds it."""

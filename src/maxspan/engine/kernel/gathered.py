@@ -1,0 +1,153 @@
+"""What only the end of a batch decides: sequences in any order, samples, and single events under `head` or `tail`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from operator import attrgetter
+from typing import Final, NamedTuple
+
+from maxspan.engine.kernel.compiled import CompiledRule, Role
+from maxspan.engine.kernel.events import Candidate
+from maxspan.engine.kernel.in_order import new_machine
+from maxspan.engine.kernel.machine import Completed, Hit, in_order
+from maxspan.engine.kernel.survivors import LineStore, Survivor
+from maxspan.engine.limits import limit
+from maxspan.engine.match import RuleMatch
+from maxspan.engine.reference.event import Event, Key, Ordinal, make_event, shown_key
+from maxspan.engine.reference.sample import find_samples
+from maxspan.languages import plan
+
+#: a field of our own that says which stages of a sample an event fulfils; no event can hold it
+_MEMBER: Final = "\0stage"
+_ADVANCE: Final = 256
+_TRIM: Final = 1000
+
+
+class Limited(NamedTuple):
+    """An event of a rule on single events that wants the first or last of them."""
+
+    ordinal: Ordinal
+    timestamp_ns: int | None
+    survivor: Survivor
+
+
+class Sampled(NamedTuple):
+    """An event of a sample: of its fields only the keys, and which stages it fulfils."""
+
+    event: Event
+    survivor: Survivor
+
+
+class Gathered:
+    """Holds what has come of each rule, in the order of the input, and gives the matches of all of it.
+
+    Sequences are exact whatever the order of their hits. `lines` is where survivors have their lines.
+    """
+
+    def __init__(self, lines: LineStore) -> None:
+        self.lines = lines
+        self.hits: dict[CompiledRule, list[Hit]] = {}
+        self.limited: dict[CompiledRule, list[Limited]] = {}
+        self.samples: dict[CompiledRule, list[Sampled]] = {}
+        self._sampled: dict[CompiledRule, Counter[tuple[int, Key]]] = {}
+
+    # --- taking ------------------------------------------------------------------------------------------------------
+
+    def hit(self, rule: CompiledRule, hit: Hit) -> None:
+        """Take a hit of a sequence."""
+        hit.survivor.keep(self.lines)
+        self.hits.setdefault(rule, []).append(hit)
+
+    def limit(self, rule: CompiledRule, item: Limited) -> None:
+        """Take an event of a rule with pipes; what the first pipe leaves out is forgotten now and then."""
+        item.survivor.keep(self.lines)
+        items = self.limited.setdefault(rule, [])
+        items.append(item)
+        first = rule.query.pipes[0]  # type: ignore[union-attr] # samples come elsewhere
+        if len(items) > 2 * first.count + _TRIM:
+            items.sort(key=attrgetter("ordinal"))
+            items[:] = limit(items, [first])
+
+    def sample(self, rule: CompiledRule, item: Sampled, keys: Iterable[tuple[int, Key]]) -> None:
+        """Take an event of a sample, with the stages and keys that it stands for.
+
+        A sample of n stages needs no more than n events of a stage with one key: the others are not kept.
+        """
+        assert isinstance(rule.query, plan.SampleQuery)
+        counts = self._sampled.setdefault(rule, Counter())
+        most, wanted = len(rule.query.stages), False
+        for key in keys:
+            wanted = wanted or counts[key] < most
+            counts[key] += 1
+        if wanted:
+            item.survivor.keep(self.lines)
+            self.samples.setdefault(rule, []).append(item)
+
+    # --- giving ------------------------------------------------------------------------------------------------------
+
+    def matches(
+        self, rules: Iterable[CompiledRule], completed: dict[CompiledRule, list[Completed]]
+    ) -> Iterator[RuleMatch]:
+        """Give the matches of these rules, those of sequences that are complete already among them."""
+        for rule in rules:
+            if isinstance(rule.query, plan.SequenceQuery):
+                found = completed.get(rule, []) + sequences(rule, self.hits.get(rule, []))
+                for sequence in limit(in_order(found), rule.query.pipes):
+                    yield sequence_match(rule, sequence, self.lines)
+            elif isinstance(rule.query, plan.EventQuery):
+                items = sorted(self.limited.get(rule, ()), key=attrgetter("ordinal"))
+                for item in limit(items, rule.query.pipes):
+                    yield RuleMatch(rule.rule, (item.survivor.matched(self.lines, item.timestamp_ns),))
+            else:
+                yield from self._samples_of(rule, rule.query)
+
+    def _samples_of(self, rule: CompiledRule, query: plan.SampleQuery) -> Iterator[RuleMatch]:
+        """Find samples among the survivors: whether they fulfil a stage is known, so stages ask for that alone."""
+        sampled = self.samples.get(rule, [])
+        survivors = {event.position: survivor for event, survivor in sampled}
+        member = plan.Field(_MEMBER)
+        stages = tuple(
+            plan.Stage(None, plan.Comparison("==", member, plan.Literal(number)), stage.by)
+            for number, stage in enumerate(query.stages)
+        )
+        asked = plan.SampleQuery(query.by, stages)
+        for found in find_samples(asked, [event for event, _ in sampled], rule.names, rule.evaluator, 1):
+            keys = shown_key(found.key, query.keys(query.stages[0]), rule.evaluator, sample=True)
+            chosen = [event for event in found.events if event is not None]
+            yield RuleMatch(
+                rule.rule,
+                tuple(survivors[event.position].matched(self.lines, event.timestamp_ns) for event in chosen),
+                keys,
+            )
+
+
+def sequences(rule: CompiledRule, hits: list[Hit]) -> list[Completed]:
+    """Find the sequences among hits in any order."""
+    if not hits:
+        return []
+    machine = new_machine(rule)
+    found: list[Completed] = []
+    for number, hit in enumerate(sorted(hits, key=attrgetter("ordinal"))):
+        if number % _ADVANCE == 0:
+            found += machine.advance(hit.time_ns)
+        found += machine.take(hit)
+    found += machine.finish()
+    return found
+
+
+def sequence_match(rule: CompiledRule, sequence: Completed, lines: LineStore) -> RuleMatch:
+    """Give a complete sequence as a match."""
+    query = rule.query
+    assert isinstance(query, plan.SequenceQuery)
+    by = query.keys(next(stage for stage in query.stages if not stage.missing))
+    events = tuple(None if hit is None else hit.survivor.matched(lines, hit.time_ns) for hit in sequence.hits)
+    return RuleMatch(rule.rule, events, shown_key(sequence.key, by, rule.evaluator))
+
+
+def sampled(candidate: Candidate, rule: CompiledRule, roles: list[Role], survivor: Survivor) -> Sampled:
+    """Keep of an event's fields the keys of a sample alone, and which stages it fulfils."""
+    fields = {key.name: list(candidate.fields.get(key.name, ())) for role in roles for key in role.by}
+    fields[_MEMBER] = [number for role in roles for number in role.numbers]
+    event = make_event(candidate.position, candidate.fields, rule.names, rule.evaluator)
+    return Sampled(Event(event.position, fields, event.timestamp_ns, event.ordinal), survivor)

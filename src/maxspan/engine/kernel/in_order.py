@@ -1,0 +1,131 @@
+"""A batch whose events come in order: sequences are found as their events come, and what is over is forgotten."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final
+
+from maxspan.engine.kernel.compiled import CompiledRule
+from maxspan.engine.kernel.machine import Completed, Hit, Machine
+from maxspan.engine.kernel.survivors import LineStore
+from maxspan.engine.reference.event import Ordinal
+from maxspan.languages import plan
+
+_EARLIEST: Final = -(2**63)
+#: after so many hits of a lane its machine forgets, and after so many hits of all lanes those that stand still do
+_HITS: Final = 64
+_SWEEP: Final = 20_000
+#: a lane stands still when its last hit is so much older than the latest of all
+_STILL_NS: Final = 3600 * 10**9
+
+
+class Lane:
+    """One rule at one host: its machine, and how far its hits have come.
+
+    `passed_ns` is the time up to which things have been forgotten.
+    """
+
+    __slots__ = ("first", "hits", "last", "machine", "passed_ns")
+
+    def __init__(self, first: Ordinal) -> None:
+        self.first = self.last = first
+        self.machine: Machine | None = None
+        self.passed_ns = _EARLIEST
+        self.hits = 0
+
+
+class InOrder:
+    """Takes hits one after another, and keeps the sequences that are complete.
+
+    A rule of which a hit comes that should have come before another one, at the same host, is `unsure`: it has to be
+    run in another way. `lanes` are by rule and host.
+    """
+
+    def __init__(self, store: LineStore) -> None:
+        self.unsure: set[CompiledRule] = set()
+        self.completed: dict[CompiledRule, list[Completed]] = {}
+        self.lanes: dict[tuple[CompiledRule, str], Lane] = {}
+        self._store = store
+        self._found = LineStore()
+        self._latest_ns = _EARLIEST
+        self._hits = 0
+
+    @property
+    def failure(self) -> str:
+        """Say why lines stay in memory, if they have to."""
+        return self._store.failure or self._found.failure
+
+    def take(self, rule: CompiledRule, hit: Hit, host: str) -> None:
+        """Give a hit of one host to its machine."""
+        if rule in self.unsure:
+            return
+        lane = self.lanes.get((rule, host))
+        if lane is None:
+            lane = self.lanes[rule, host] = Lane(hit.ordinal)
+        elif hit.ordinal < lane.last or hit.time_ns < lane.passed_ns:
+            self.give_up(rule)
+            return
+        lane.last = hit.ordinal
+        machine = lane.machine
+        if machine is None:
+            if not hit.begins:
+                return
+            machine = lane.machine = new_machine(rule)
+        for completed in machine.take(hit):
+            self.keep(rule, completed)
+        if hit.held:
+            hit.survivor.keep(self._store)
+        lane.hits += 1
+        if lane.hits % _HITS == 0:
+            self._let_pass(rule, lane, machine, hit.time_ns)
+        self._hits += 1
+        self._latest_ns = max(self._latest_ns, hit.time_ns)
+        if self._hits % _SWEEP == 0:
+            self._sweep()
+
+    def keep(self, rule: CompiledRule, sequence: Completed) -> None:
+        """Keep a complete sequence, with its lines."""
+        for hit in sequence.hits:
+            if hit is not None:
+                survivor = hit.survivor
+                survivor.kept = self._store.read(survivor.kept)
+                survivor.keep(self._found)
+        self.completed.setdefault(rule, []).append(sequence)
+
+    def give_up(self, rule: CompiledRule) -> None:
+        """Note that a rule is unsure; nothing of it is kept any more."""
+        self.unsure.add(rule)
+        self.completed.pop(rule, None)
+        for key in [key for key in self.lanes if key[0] is rule]:
+            del self.lanes[key]
+
+    def _let_pass(self, rule: CompiledRule, lane: Lane, machine: Machine, now_ns: int) -> None:
+        for completed in machine.advance(now_ns):
+            self.keep(rule, completed)
+        lane.passed_ns = max(lane.passed_ns, now_ns)
+        if machine.is_empty:
+            lane.machine = None
+
+    def _sweep(self) -> None:
+        """Let time pass for hosts of which nothing more comes."""
+        until_ns = self._latest_ns - _STILL_NS
+        for (rule, _), lane in self.lanes.items():
+            if lane.machine is not None and lane.last[0] < until_ns:
+                self._let_pass(rule, lane, lane.machine, until_ns)
+
+    def finish(self) -> None:
+        """Decide all that waits: no more events come."""
+        for (rule, _), lane in self.lanes.items():
+            if lane.machine is not None:
+                for completed in lane.machine.finish():
+                    self.keep(rule, completed)
+
+    def line(self, hit: Hit) -> bytes:
+        """Give the line of a hit, wherever it is kept."""
+        return self._store.read(hit.survivor.kept)
+
+
+def new_machine(rule: CompiledRule) -> Machine:
+    """Make a machine for a batch: what it holds is given up for nothing but time."""
+    assert isinstance(rule.query, plan.SequenceQuery)
+    return Machine(rule.query, most_keys=sys.maxsize)
