@@ -1,8 +1,9 @@
 """Removes what a run leaves behind, also when the runner is killed: it waits for a pipe to close.
 
-The runner writes `folder PATH` and `process PID` lines as it makes things. When the pipe closes, for whatever reason,
-the processes are ended (by pidfd: never a stranger with the same number) and the folders removed. The normal end of a
-run goes the same way, so that there is only one.
+The runner writes `folder PATH` and `process PID` lines as it makes things, and `audit ...` before a sensor changes how
+the kernel audits. When the pipe closes, for whatever reason, the processes are ended (by pidfd: never a stranger with
+the same number), the folders removed, and the audit rules deleted that a sensor had no time to delete itself. The
+normal end of a run goes the same way, so that there is only one.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ import sys
 import time
 from pathlib import Path
 from typing import IO
+
+from maxspan.sensor.audit.netlink import AuditSocket
+from maxspan.sensor.audit.rules import owner_of
 
 PATIENCE_SECONDS = 10.0
 ROOT = Path(__file__).resolve().parent.parent
@@ -44,6 +48,12 @@ class Janitor:
     def process(self, pid: int) -> None:
         """Have a process ended at the end, if it still runs then."""
         self._tell(f"process {pid}")
+
+    def auditing(self) -> None:
+        """Have the kernel's auditing set back to what it is now, if a sensor leaves rules."""
+        with contextlib.closing(AuditSocket()) as control:
+            now = control.status()
+        self._tell(f"audit {now.enabled} {now.backlog_limit} {now.backlog_wait_time}")
 
     def _tell(self, line: str) -> None:
         self._pipe.write(line + "\n")
@@ -77,20 +87,40 @@ def clean(processes: list[int], folders: list[Path]) -> int:
     return left
 
 
+def settle_audit(pids: set[int], before: tuple[int, int, int]) -> None:
+    """Delete the audit rules of processes that have ended; with the last rule, set auditing back to what it was."""
+    with contextlib.closing(AuditSocket()) as control:
+        mine = [rule for rule in control.rules() if owner_of(rule) in pids]
+        for rule in mine:
+            control.delete_rule(rule)
+        if mine and not control.rules():
+            enabled, limit, wait = before
+            control.set_status(enabled=enabled, backlog_limit=limit, backlog_wait_time=wait)
+
+
 def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     processes: list[int] = []
     folders: list[Path] = []
+    pids: set[int] = set()
+    audit: tuple[int, int, int] | None = None
     with os.fdopen(int(sys.argv[1])) as lines:
         for line in lines:
             kind, _, value = line.rstrip("\n").partition(" ")
             if kind == "folder":
                 folders.append(Path(value))
+            elif kind == "audit":
+                enabled, limit, wait = map(int, value.split())
+                audit = (enabled, limit, wait)
             else:
+                pids.add(int(value))
                 with contextlib.suppress(ProcessLookupError):
                     processes.append(os.pidfd_open(int(value)))
-    return min(clean(processes, folders), 1)
+    left = clean(processes, folders)
+    if audit is not None:
+        settle_audit(pids, audit)
+    return min(left, 1)
 
 
 if __name__ == "__main__":

@@ -70,6 +70,8 @@ class Sensor:
         """Start it and wait until it watches; raises LabError with what it said when it does not."""
         for name in self.followed():
             (self._folder / name).touch()
+        if self.backend == "audit":
+            self._janitor.auditing()
         script = Path(sys.executable).with_name("maxspan")
         with (self._folder / "stderr").open("wb") as told:
             self._process = subprocess.Popen(

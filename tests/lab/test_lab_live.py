@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -11,6 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from maxspan.errors import SensorError
+from maxspan.sensor.audit.netlink import AuditSocket
+from maxspan.sensor.audit.rules import key_of
 
 ROOT = Path(__file__).resolve().parents[2]
 pytestmark = pytest.mark.root
@@ -73,3 +78,26 @@ def test_nothing_is_left(start: Callable[..., subprocess.Popen[str]], tmp_path: 
     process.communicate(timeout=30)
     assert process.returncode == (-number if number == signal.SIGKILL else 130)
     wait_until_clean(tmp_path)
+
+
+def test_a_killed_run_leaves_no_audit_rules(start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    def rules() -> int:
+        with contextlib.closing(AuditSocket()) as control:
+            return sum(key_of(rule).startswith(b"maxspan:") for rule in control.rules())
+
+    try:
+        before = rules()
+    except SensorError as error:
+        pytest.skip(f"this host does not allow auditing: {error}")
+    process = start("--kind", "attacks", "--backend", "audit")
+    deadline = time.monotonic() + 60
+    while not list(tmp_path.glob("maxspan-lab-*/audit/victim")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert rules() > before
+    process.kill()
+    process.communicate(timeout=30)
+    wait_until_clean(tmp_path)
+    deadline = time.monotonic() + 15
+    while rules() > before and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert rules() == before
