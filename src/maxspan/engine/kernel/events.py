@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from maxspan.engine.kernel.decoding import FieldDecoder, Getter
@@ -36,35 +34,69 @@ class DecodedFields:
         return getter(self._event)
 
     def get(self, name: str, default: Sequence[Any] = ()) -> Sequence[Any]:
-        value = self.raw(name)
+        getter = self._getters.get(name)
+        value = getter(self._event) if getter is not None else self.raw(name)
         if value is None:
             return default
         return [item for item in value if item is not None] if type(value) is tuple else (value,)
 
 
-@dataclass
 class Candidate:
     """An event that fulfils pieces of rules: the mask, its fields, and where it stood."""
 
-    mask: int
-    fields: Any
-    line: bytes
-    position: int
-    path: str
-    number: int
-    index: str = ""
-    id: str = ""
-    raw: bytes = b""
-    _times: dict[str, int | None] = field(default_factory=dict)
-    _ordinals: dict[FieldNames, Ordinal] = field(default_factory=dict)
-    _keys: dict[int, list[Key]] = field(default_factory=dict)
+    __slots__ = (
+        "_hosts",
+        "_keys",
+        "_ordinals",
+        "_times",
+        "fields",
+        "id",
+        "index",
+        "line",
+        "mask",
+        "number",
+        "path",
+        "position",
+        "raw",
+    )
+
+    def __init__(
+        self,
+        mask: int,
+        fields: Any,
+        line: bytes,
+        position: int,
+        path: str,
+        number: int,
+        index: str = "",
+        id: str = "",
+        raw: bytes = b"",
+    ) -> None:
+        self.mask = mask
+        self.fields = fields
+        self.line = line
+        self.position = position
+        self.path = path
+        self.number = number
+        self.index = index
+        self.id = id
+        self.raw = raw
+        self._times: dict[str, int | None] = {}
+        self._ordinals: dict[FieldNames, Ordinal] = {}
+        self._keys: dict[int, list[Key]] = {}
+        self._hosts: tuple[str, ...] = ()
 
     def time_ns(self, name: str) -> int | None:
         """Give the time of the event: the earliest value of a field that is one."""
         known = self._times.get(name, 0)
         if known == 0:
-            times = [time_ns(value) for value in self.fields.get(name, ())]
-            known = self._times[name] = min((time for time in times if time is not None), default=None)
+            values = self.fields.get(name, ())
+            if len(values) == 1:
+                known = time_ns(values[0])
+            else:
+                times = [time_ns(value) for value in values]
+                known = min((time for time in times if time is not None), default=None)
+            self._times[name] = known
         return known
 
     def ordinal(self, rule: CompiledRule) -> Ordinal:
@@ -86,18 +118,26 @@ class Candidate:
         known = self._keys.get(id(by))
         if known is None:
             types = rule.evaluator.types
-            values = [self.fields.get(field.name, ()) for field in by]
-            if all(len(one) == 1 and type(one[0]) is str for one in values) and not any(f.name in types for f in by):
-                return self._keys.setdefault(id(by), [tuple([("str", one[0]) for one in values])])
+            parts: list[tuple[str, Any]] = []
+            for field in by:
+                value = self.fields.get(field.name, ())
+                if len(value) != 1 or type(value[0]) is not str or field.name in types:
+                    break
+                parts.append(("str", value[0]))
+            else:
+                known = self._keys[id(by)] = [tuple(parts)]
+                return known
             known = keys_of(Event(self.position, self.fields, None, _NO_ORDINAL), by, rule.evaluator)
             if not any(field.name == rule.names.timestamp for field in by):
                 self._keys[id(by)] = known
         return known
 
-    @cached_property
+    @property
     def hosts(self) -> tuple[str, ...]:
         """Give the ids of the hosts of the event; "" stands for all that are no strings, and for none."""
-        return hosts_of(self.fields.get("host.id", ()))
+        if not self._hosts:
+            self._hosts = hosts_of(self.fields.get("host.id", ()))
+        return self._hosts
 
 
 def hosts_of(values: Sequence[Any]) -> tuple[str, ...]:

@@ -87,7 +87,7 @@ class TableJudge:
     def judge(self, fields: Any) -> bool:
         """Tell whether the condition holds for the fields of an event."""
         held = 0
-        if isinstance(fields, DecodedFields):
+        if type(fields) is DecodedFields:
             for name, table, own in self._parts:
                 held |= table.masks[table[fields.raw(name)]] & own
         else:

@@ -7,7 +7,7 @@ automaton that has to remember every `*` that was passed: it grows with each new
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 import re2
@@ -17,6 +17,9 @@ from maxspan.languages.eql.lucene_regex import MAX_MEMORY
 from maxspan.languages.eql.patterns import wildcard_test
 
 Test = Callable[[str], bool]
+#: what the finding of a text says: bits that are certain, what to ask of the folded value, what of the value as it is
+_Patterns = tuple[int, list[tuple[int, Test]], list[tuple[int, Test]]]
+_NO_PATTERNS: Final[_Patterns] = (0, [], [])
 
 #: so few patterns are asked one by one
 _FEW: Final = 4
@@ -49,17 +52,19 @@ class LiteralPatterns:
             texts = _WILD.split(pattern)
             text = max(texts, key=len)
             test = bits, _test(pattern, texts)
-            alone = _Patterns()
-            (alone.folded if insensitive else alone.plain).append(test)
+            alone: _Patterns = (0, [test], []) if insensitive else (0, [], [test])
             self._all.append(alone)
             if not text:
                 self._always.append(alone)
                 continue
-            known = self._by_text.setdefault(fold(text), _Patterns())
+            certain, folded, plain = self._by_text.get(fold(text), _NO_PATTERNS)
             if insensitive and pattern == f"*{text}*":
-                known.certain |= bits
+                certain |= bits
+            elif insensitive:
+                folded = [*folded, test]
             else:
-                (known.folded if insensitive else known.plain).append(test)
+                plain = [*plain, test]
+            self._by_text[fold(text)] = certain, folded, plain
         if len(self._patterns) > _FEW:
             self._match = self._automaton()
 
@@ -70,7 +75,7 @@ class LiteralPatterns:
         options.log_errors = False
         made = re2.Set.SearchSet(options)
         made.Add("")
-        self._in_order = [_Patterns()]
+        self._in_order = [_NO_PATTERNS]
         for text, patterns in self._by_text.items():
             made.Add(re2.escape(text))
             self._in_order.append(patterns)
@@ -84,37 +89,40 @@ class LiteralPatterns:
     def bits(self, value: str, folded: str) -> int:
         """Give the bits of all patterns that fit the whole value."""
         match = self._match
-        found = match(folded.encode()) if match is not None else None
-        chosen = self._always
-        if not found or found[0] != 0:  # few patterns, or out of memory: ask one by one
-            chosen = self._all
-        elif len(found) > 1:
+        if match is None:
+            return _asked(self._all, value, folded)
+        found = match(folded.encode())
+        if not found or found[0] != 0:  # out of memory: ask one by one
+            return _asked(self._all, value, folded)
+        out = _asked(self._always, value, folded) if self._always else 0
+        if len(found) > 1:
             in_order = self._in_order
-            chosen = [*chosen, *(in_order[number] for number in found)]
-        out = 0
-        for patterns in chosen:
-            out |= patterns.certain
-            for bits, test in patterns.folded:
-                if test(folded):
-                    out |= bits
-            for bits, test in patterns.plain:
-                if test(value):
-                    out |= bits
+            for number in found:
+                certain, insensitive, plain = in_order[number]
+                out |= certain
+                for bits, test in insensitive:
+                    if test(folded):
+                        out |= bits
+                for bits, test in plain:
+                    if test(value):
+                        out |= bits
         return out
 
     def __bool__(self) -> bool:
         return bool(self._patterns)
 
 
-class _Patterns:
-    """What the finding of a text says: the bits that are certain, and what is to be asked."""
-
-    __slots__ = ("certain", "folded", "plain")
-
-    def __init__(self) -> None:
-        self.certain = 0
-        self.folded: list[tuple[int, Test]] = []
-        self.plain: list[tuple[int, Test]] = []
+def _asked(all_patterns: Iterable[_Patterns], value: str, folded: str) -> int:
+    out = 0
+    for certain, insensitive, plain in all_patterns:
+        out |= certain
+        for bits, test in insensitive:
+            if test(folded):
+                out |= bits
+        for bits, test in plain:
+            if test(value):
+                out |= bits
+    return out
 
 
 def _test(pattern: str, texts: list[str]) -> Test:

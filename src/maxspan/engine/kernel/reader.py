@@ -39,33 +39,36 @@ class Reader:
         if read is None:
             yield from self._line_by_line(chunk)
             return
-        lines, found = read
+        ends, events, masks = read
         first, line = self._counters.events, chunk.first_line
-        self._counters.events += len(lines)
-        skipping = self._skipping
-        for n, event, mask in found:
-            if skipping is not None:
-                mask = skipping.narrow(mask, event)
+        self._counters.events += len(events)
+        narrow = self._skipping.narrow if self._skipping is not None else None
+        for n, mask in enumerate(masks):
             if mask:
-                yield self._candidate(event, mask, chunk, line + n, lines[n], first + n)
+                event = events[n]
+                if narrow is not None:
+                    mask = narrow(mask, event)
+                    if not mask:
+                        continue
+                yield self._candidate(event, mask, chunk, line + n, data[ends[n] + 1 : ends[n + 1]], first + n)
 
-    def _typed(self, data: bytes) -> tuple[list[bytes], list[tuple[int, Any, int]]] | None:
-        """Give the lines of a chunk, and by number the events that fulfil something; None if it is not that simple."""
+    def _typed(self, data: bytes) -> tuple[list[int], list[Any], list[int]] | None:
+        """Give where the lines of a chunk end, the events and what each fulfils; None if it is not that simple."""
         try:
             events = self._rules.decoder.decode_lines(data)
             masks = self._rules.tree.masks(events)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError):
             return None
-        lines = data.split(b"\n")
-        if not lines[-1]:
-            lines.pop()
-        if len(events) != len(lines) or not all(map(_is_whole, lines)):
+        ends = line_ends(data)
+        if ends is None or len(ends) != len(events) + 1:
             return None  # blank lines; several objects on a line, or lines of an object
-        return lines, [(number, events[number], mask) for number, mask in enumerate(masks) if mask]
+        return ends, events, masks
 
     def _candidate(self, event: object, mask: int, chunk: Chunk, number: int, line: bytes, position: int) -> Candidate:
         fields = DecodedFields(event, self._rules.decoder, self._getters)
-        return Candidate(mask, fields, line, position, chunk.path, number, raw=line.strip())
+        return Candidate(
+            mask, fields, line, position, chunk.path, number, raw=line if line[-1] == 125 else line.strip()
+        )
 
     def _line_by_line(self, chunk: Chunk) -> Iterator[Candidate]:
         for number, line in numbered_lines(chunk.data, chunk.first_line):
@@ -102,6 +105,21 @@ class Reader:
         return Candidate(mask, fields, line, position, chunk.path, number, hit.index, hit.id, raw)
 
 
-def _is_whole(line: bytes) -> bool:
-    """Whether a line begins and ends as an object does: as many such lines as objects are one object each."""
-    return (line[:1] == b"{" and line[-1:] == b"}") or (line.lstrip()[:1] == b"{" and line.rstrip()[-1:] == b"}")
+def line_ends(data: bytes) -> list[int] | None:
+    """Give where each line ends, -1 before the first; None unless every line begins and ends as an object does.
+
+    As many such lines as objects are one object each.
+    """
+    ends = [-1]
+    begin, size, find = 0, len(data), data.find
+    while begin < size:
+        end = find(b"\n", begin)
+        if end < 0:
+            end = size
+        if data[begin] != 123 or data[end - 1] != 125:
+            line = data[begin:end].strip()
+            if line[:1] != b"{" or line[-1:] != b"}":
+                return None
+        ends.append(end)
+        begin = end + 1
+    return ends

@@ -329,7 +329,8 @@ def _first_step(paths: tuple[str, ...]) -> Callable[[_Roots], Step]:
 @cache
 def _first_steps(paths: tuple[str, ...]) -> Callable[[_Roots], Callable[[Iterable[Any]], list[int]]]:
     made: Callable[[_Roots], Callable[[Iterable[Any]], list[int]]] = _made(
-        f"def make(roots):\n    def steps(events): return [roots[{_key(paths)}](event) for event in events]\n    return steps"
+        f"def make(roots):\n    def steps(events):\n        return [roots[{_key(paths)}](event) for event in events]\n"
+        f"    return steps"
     )
     return made
 
