@@ -131,21 +131,22 @@ def parquet_columns(work: Work) -> None:
     wanted = fields.fields_of(work.plans, data=ndjson)
     connection = duckdb.connect()
     connection.execute("SET threads = 1")
-    described = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({_text(work.data)})").fetchall()
-    types = {name: type_ for name, type_, *_ in described}
-    columns = [expression for name in wanted if (expression := _parquet_path(name, types))]
+    relation = connection.sql(f"SELECT * FROM read_parquet({_text(work.data)})")
+    tops = dict(zip(relation.columns, relation.types, strict=True))
+    columns = [expression for name in wanted if (expression := _parquet_path(name, tops))]
     with work.measured():
-        reader = connection.execute(f"SELECT {', '.join(columns)} FROM read_parquet({_text(work.data)})")
-        work.out["events"] = sum(batch.num_rows for batch in reader.to_arrow_reader(100_000))
+        read = connection.sql(f"SELECT {', '.join(columns)} FROM read_parquet({_text(work.data)})")
+        work.out["events"] = sum(batch.num_rows for batch in read.to_arrow_reader(100_000))
 
 
-def _parquet_path(name: str, types: dict[str, str]) -> str:
-    top, *rest = name.split(".")
-    type_ = types.get(top, "")
-    for part in rest:
-        if f'"{part}"' not in type_ and f"{part} " not in type_:
-            return ""
-    return ".".join(f'"{part}"' for part in name.split(".")) if type_ else ""
+def _parquet_path(name: str, tops: dict[str, Any]) -> str:
+    """Write how DuckDB reads a field, "" where the file has no such column; `tops` are the types of columns."""
+    members = tops
+    path = name.split(".")
+    for part in path[:-1]:
+        type_ = members.get(part)
+        members = dict(type_.children) if type_ is not None and type_.id == "struct" else {}
+    return ".".join(f'"{part}"' for part in path) if path[-1] in members else ""
 
 
 def parquet(work: Work) -> None:
