@@ -26,3 +26,14 @@ def available() -> bool:
 
 class Unsuited(Exception):
     """Something that only the way row by row can say, or that cannot be read at all: rows decide."""
+
+
+def row_numbers(rows: Any) -> Any:
+    """Give an array of row numbers to pyarrow; `pyarrow.array` would import pandas to see whether it is one of its."""
+    data = np.ascontiguousarray(rows, dtype=np.int64)
+    return pa.Array.from_buffers(pa.int64(), len(data), [None, pa.py_buffer(data)])
+
+
+def is_there(array: Any) -> Any:
+    """Give for each row whether its value is not null."""
+    return array.is_valid().to_numpy(zero_copy_only=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from maxspan.engine.kernel.columns.arrow import np, pa
+from maxspan.engine.kernel.columns.arrow import np, row_numbers
 from maxspan.engine.kernel.columns.layout import Layout, Unit
 from maxspan.engine.kernel.columns.reading import Batch
 from maxspan.engine.kernel.columns.values import Lists, Scalars, check, encode_value, nested_values
@@ -45,6 +45,17 @@ class BatchFields:
         """Whether any row can hold a field."""
         return name in self._layout.sources
 
+    def cost(self, name: str) -> int:
+        """Tell about how many values there are of a field, to be asked one by one."""
+        sources = self._layout.sources.get(name, [])
+        if not sources:
+            return 1
+        if len(sources) == 1 and sources[0].kind == "scalar":
+            return int(self.scalars(sources[0]).null)
+        if len(sources) == 1 and sources[0].kind == "list":
+            return 2 * int(self.lists(sources[0]).items.null)
+        return 10 * self.batch.rows
+
     def distinct(self, name: str, rows: Any) -> tuple[Any, list[Value]]:
         """Give for each row the number of its value of a field, and the values; a value may come more than once."""
         sources = self._layout.sources.get(name, [])
@@ -78,7 +89,7 @@ class BatchFields:
             elif unit.kind == "list":
                 values = list(self.values_of_list(unit, rows))
             else:
-                values = nested_values(self.batch.array(unit).take(pa.array(rows)), unit.type)
+                values = nested_values(self.batch.array(unit).take(row_numbers(rows)), unit.type)
             for found, value in zip(out, values, strict=True):
                 if value is not None:
                     document = decode_line(encode_value({unit.dotted: value}))

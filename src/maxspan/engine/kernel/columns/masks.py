@@ -1,7 +1,7 @@
 """From a batch to the rows that fulfil pieces of rules: rows with the same pieces possible are one group.
 
 Field after field, each distinct value of the rows that are left is asked of the field's table once; what that rules out
-is then the matter of arrays. The order is that of the tree: gates first, and what rules out most before what is costly.
+is then the matter of arrays. Gates come first, then the fields with few distinct values.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from maxspan.schema.index_patterns import Told, told_by
 
 GATES: Final = ("event.category", "event.type", "event.action", "host.os.type")
 TOLD: Final = ("data_stream.type", "data_stream.dataset", "data_stream.namespace", "event.dataset", "_index")
-#: these hold long and ever new values: asked late
-_COSTLY: Final = ("args", "command_line", "path", "title", "message", "ScriptBlockText", "working_directory")
+#: Tables of regular expressions cost so much more for a value. Their keys say what they are.
+_REGEX: Final = 3
 #: below this many pairs of a group and a class, a table of all pairs is quicker than sorting
 _MOST_PAIRS: Final = 4_000_000
 
@@ -92,17 +92,15 @@ class MaskFinder:
         self._every = every
         self._applies = applies
         self._masks = masks
-        gates = [tables[name] for name in dict.fromkeys((*categories, *GATES)) if name in tables]
-        others = [table for table in tables.values() if all(table is not gate for gate in gates)]
-        others.sort(key=_rank)
-        self._order = (*gates, *others)
+        self._gates = [tables[name] for name in dict.fromkeys((*categories, *GATES)) if name in tables]
+        self._others = {key: table for key, table in tables.items() if all(table is not one for one in self._gates)}
 
     def find(self, fields: BatchFields) -> Groups:
         """Give the rows of a batch that fulfil something, in order."""
         groups = Groups(np.arange(fields.batch.rows), self._every)
         if self._applies is not None:
             self._by_index(groups, fields, self._applies)
-        for table in self._order:
+        for table in (*self._gates, *self._in_order(fields)):
             affected = groups.touched(table.constrained)
             if not len(affected):
                 continue
@@ -110,6 +108,14 @@ class MaskFinder:
             classes, masks = _classes(self._masks(table, values))
             groups.narrow(affected, classes[numbers], masks)
         return groups
+
+    def _in_order(self, fields: BatchFields) -> list[FieldTable]:
+        """Give the tables in the order in which they are asked: those with few values to ask of first."""
+        costs = {
+            key: fields.cost(table.name) * (_REGEX if key.endswith("\0regex") else 1)
+            for key, table in self._others.items()
+        }
+        return [self._others[key] for key in sorted(costs, key=lambda key: costs[key])]
 
     def _by_index(self, groups: Groups, fields: BatchFields, applies: Callable[[Told], int]) -> None:
         told = [(name, *fields.distinct(name, groups.rows)) for name in TOLD if fields.has(name)]
@@ -123,10 +129,6 @@ class MaskFinder:
             masks.append(applies(told_by(own)))
         classes, distinct = _classes(masks)
         groups.narrow(np.arange(len(groups.rows)), classes[combined], distinct)
-
-
-def _rank(table: FieldTable) -> float:
-    return -table.constrained.bit_count() / (40 if table.name.endswith(_COSTLY) else 1)
 
 
 def _listed(value: Value) -> Sequence[Any]:

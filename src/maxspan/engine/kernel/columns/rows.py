@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from maxspan.engine.kernel.columns.arrow import np, pa
+from maxspan.engine.kernel.columns.arrow import is_there, np, row_numbers
 from maxspan.engine.kernel.columns.fields import BatchFields, Value
 from maxspan.engine.kernel.columns.layout import Layout, Node, Unit
 from maxspan.engine.kernel.columns.values import encode_value, nested_values
@@ -58,7 +58,7 @@ class RowTexts:
         paths = _paths(self._layout.nodes)
         for n, node in enumerate(self._questions):
             array = self._fields.batch.struct(paths[node]) if node.unit is None else self._fields.batch.array(node.unit)
-            there[:, n] = np.asarray(array.is_valid())[rows] if array.null_count else True
+            there[:, n] = is_there(array)[rows] if array.null_count else True
         packed = np.packbits(there, axis=1)
         keys = [row.tobytes() for row in packed]
         known: dict[bytes, int] = {}
@@ -73,7 +73,7 @@ class RowTexts:
             return pieces
         if unit.kind == "list":
             return self._fields.lists(unit).json(rows)
-        values = nested_values(self._fields.batch.array(unit).take(pa.array(rows)), unit.type)
+        values = nested_values(self._fields.batch.array(unit).take(row_numbers(rows)), unit.type)
         return [encode_value(value) for value in values]
 
 
@@ -113,12 +113,17 @@ class RowsOfBatch:
         self._texts: list[bytes] | None = None
 
     def value(self, name: str, place: int) -> Value:
+        """Give a field of one row."""
+        return self.values(name)[place]
+
+    def values(self, name: str) -> list[Value]:
+        """Give a field of all these rows."""
         known = self._values.get(name)
         if known is None:
             assert self._fields is not None, "a field of a row that is gone"
             known = self._fields.values(name, self._rows) if self._fields.has(name) else [None] * len(self._rows)
             self._values[name] = known
-        return known[place]
+        return known
 
     def text(self, place: int) -> bytes:
         if self._texts is None:

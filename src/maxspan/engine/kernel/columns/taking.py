@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 from maxspan.engine.kernel.columns.fields import BatchFields
 from maxspan.engine.kernel.columns.layout import layout_of
@@ -14,8 +14,12 @@ from maxspan.engine.kernel.columns.rows import RowFields, RowsOfBatch
 from maxspan.engine.kernel.columns.rules import ColumnRules
 from maxspan.engine.kernel.detector import KernelDetector
 from maxspan.engine.kernel.events import Candidate
+from maxspan.engine.kernel.skipping import HOST, TIME
 from maxspan.engine.match import RuleMatch
 from maxspan.sources.document import decode_line, flatten
+
+#: the length of `2026-11-24T03:06:23.843389`
+_WITH_FRACTION: Final = 26
 
 
 class Prepared(NamedTuple):
@@ -72,14 +76,15 @@ def take(detector: KernelDetector, rules: ColumnRules, path: str, first_row: int
     if events is None:
         return out
     masks = batch.groups.masks
-    numbers = batch.groups.numbers.tolist()
-    for place, row in enumerate(batch.groups.rows.tolist()):
-        mask = masks[numbers[place]]
-        fields: Any = RowFields(events, place)
-        if skipping is not None:
-            mask = skipping.narrow_fields(mask, fields)
+    waiting = _Waiting(events)
+    later = [skipping is not None and skipping.later(mask) != 0 for mask in masks]
+    for place, (row, number) in enumerate(zip(batch.groups.rows.tolist(), batch.groups.numbers.tolist(), strict=True)):
+        mask = masks[number]
+        if skipping is not None and later[number]:
+            mask = skipping.narrow_fields(mask, waiting.at(place))
             if not mask:
                 continue
+        fields: Any = RowFields(events, place)
         text = events.text(place)
         if rules.keeps_fields:
             fields = flatten(decode_line(text))
@@ -87,3 +92,33 @@ def take(detector: KernelDetector, rules: ColumnRules, path: str, first_row: int
     events.close()
     counters.matches += len(out)
     return out
+
+
+class _Waiting:
+    """The fields of one row after another, as skipping asks for them: the time in the form that is read quickly."""
+
+    def __init__(self, events: RowsOfBatch) -> None:
+        self._events = events
+        self._times = [_quick(value) for value in events.values(TIME)]
+        self._hosts = [_listed(value) for value in events.values(HOST)]
+        self._place = 0
+
+    def at(self, place: int) -> _Waiting:
+        self._place = place
+        return self
+
+    def get(self, name: str, default: Sequence[Any] = ()) -> Sequence[Any]:
+        if name == TIME:
+            return self._times[self._place]
+        if name == HOST:
+            return self._hosts[self._place]
+        return _listed(self._events.value(name, self._place)) or default
+
+
+def _quick(value: Any) -> Sequence[Any]:
+    """Write the same time with its zone, which is UTC where there is none."""
+    return (value + "Z",) if type(value) is str and len(value) == _WITH_FRACTION else _listed(value)
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return () if value is None else value if type(value) is tuple else (value,)

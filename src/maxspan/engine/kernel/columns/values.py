@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from maxspan.engine.kernel.columns.arrow import Unsuited, np, pa
+from maxspan.engine.kernel.columns.arrow import Unsuited, is_there, np, pa, row_numbers
 from maxspan.engine.kernel.columns.layout import is_list
 
 _decode = msgspec.json.Decoder().decode
@@ -52,7 +52,7 @@ class Scalars:
         elif self._is_time or pa.types.is_null(type_):
             codes = np.arange(len(array), dtype=np.int32)
             if array.null_count:
-                codes[~np.asarray(array.is_valid())] = len(array)
+                codes[~is_there(array)] = len(array)
             self.codes, self._values = codes, array
         else:
             encoded = array.dictionary_encode()
@@ -84,7 +84,7 @@ class Scalars:
     def _decoded(self, codes: Any) -> list[Any]:
         if self._is_time:
             return self._times(codes)
-        values = self._values.take(pa.array(codes)).to_pylist()
+        values = self._values.take(row_numbers(codes)).to_pylist()
         if _is_plain(self._type):
             return list(values)
         return [_decode(encode_value(value)) for value in values]
@@ -92,10 +92,10 @@ class Scalars:
     def _encoded(self, codes: Any) -> list[bytes]:
         if self._is_time:
             return [b'"' + text.encode() + b'"' for text in self._times(codes)]
-        return [encode_value(value) for value in self._values.take(pa.array(codes)).to_pylist()]
+        return [encode_value(value) for value in self._values.take(row_numbers(codes)).to_pylist()]
 
     def _times(self, codes: Any) -> list[str]:
-        return time_texts(self._values.take(pa.array(codes)), self._type, nested=self._nested)
+        return time_texts(self._values.take(row_numbers(codes)), self._type, nested=self._nested)
 
 
 def _is_plain(type_: Any) -> bool:
@@ -142,7 +142,7 @@ class Lists:
         self.items = Scalars(array.values, type_.value_type, nested=True)
         offsets = array.offsets.to_numpy().astype(np.int64)
         self._starts, self._ends = offsets[:-1], offsets[1:]
-        self.is_there = np.asarray(array.is_valid())
+        self.is_there = is_there(array)
         if array.null_count:
             self._ends = np.where(self.is_there, self._ends, self._starts)
 
