@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Final
 
 from maxspan.engine.kernel.columns.arrow import is_there, np, row_numbers
 from maxspan.engine.kernel.columns.fields import BatchFields, Value
@@ -11,7 +11,9 @@ from maxspan.engine.kernel.columns.layout import Layout, Node, Unit
 from maxspan.engine.kernel.columns.values import encode_value, nested_values
 from maxspan.engine.kernel.events import DecodedFields
 
-_HOLE = b"%b"
+_HOLE: Final = b"%b"
+#: so many texts are written one by one before all are written at once
+_SINGLY: Final = 40
 
 
 class RowTexts:
@@ -20,6 +22,9 @@ class RowTexts:
     def __init__(self, layout: Layout, fields: BatchFields) -> None:
         self._layout = layout
         self._fields = fields
+        self._paths = _paths(layout.nodes)
+        #: what may be left out, or be null as a whole: columns, and structs in them
+        self._questions = [node for node in self._paths if node.members or node in layout.nodes]
 
     def texts(self, rows: Any) -> list[bytes]:
         """Give the lines of JSON of these rows; null columns are left out."""
@@ -40,24 +45,15 @@ class RowTexts:
                 out[place] = line
         return out
 
-    @property
-    def _questions(self) -> list[Node]:
-        """Give what may be left out, or be null as a whole: columns, and structs in them."""
-        out: list[Node] = []
-        pending = list(self._layout.nodes)[::-1]
-        while pending:
-            node = pending.pop()
-            if node.members or node in self._layout.nodes:
-                out.append(node)
-                pending.extend(reversed(node.members))
-        return out
-
     def _shapes(self, rows: Any) -> tuple[list[list[bool]], Any]:
         """Give the distinct answers to the questions, and for each row the number of its own."""
         there = np.empty((len(rows), len(self._questions)), dtype=bool)
-        paths = _paths(self._layout.nodes)
         for n, node in enumerate(self._questions):
-            array = self._fields.batch.struct(paths[node]) if node.unit is None else self._fields.batch.array(node.unit)
+            array = (
+                self._fields.batch.struct(self._paths[node])
+                if node.unit is None
+                else self._fields.batch.array(node.unit)
+            )
             there[:, n] = is_there(array)[rows] if array.null_count else True
         packed = np.packbits(there, axis=1)
         keys = [row.tobytes() for row in packed]
@@ -103,14 +99,18 @@ def _pattern(nodes: Sequence[Node], absent: set[Node], units: list[Unit], *, top
 
 
 class RowsOfBatch:
-    """The rows of a batch that matter, by their place among them; columns are read once, when they are asked for."""
+    """Rows of a batch, by their place among them; their columns are taken apart once, when they are asked for.
 
-    def __init__(self, layout: Layout, fields: BatchFields, rows: Any) -> None:
-        self._layout = layout
+    With `rarely` texts are first written one by one, as only some are expected to be asked for.
+    """
+
+    def __init__(self, fields: BatchFields, texts: RowTexts, rows: Any, *, rarely: bool = False) -> None:
         self._fields: BatchFields | None = fields
+        self._writer: RowTexts | None = texts
         self._rows = rows
         self._values: dict[str, list[Value]] = {}
         self._texts: list[bytes] | None = None
+        self._singly = _SINGLY if rarely else 0
 
     def value(self, name: str, place: int) -> Value:
         """Give a field of one row."""
@@ -126,14 +126,18 @@ class RowsOfBatch:
         return known
 
     def text(self, place: int) -> bytes:
+        """Give the JSON of one row."""
         if self._texts is None:
-            assert self._fields is not None, "the text of a row that is gone"
-            self._texts = RowTexts(self._layout, self._fields).texts(self._rows)
+            assert self._writer is not None, "the text of a row that is gone"
+            if self._singly:
+                self._singly -= 1
+                return self._writer.texts(self._rows[place : place + 1])[0]
+            self._texts = self._writer.texts(self._rows)
         return self._texts[place]
 
     def close(self) -> None:
         """Let the columns go; what was asked for before stays."""
-        self._fields = None
+        self._fields = self._writer = None
 
 
 class RowFields(DecodedFields):

@@ -9,7 +9,6 @@ from maxspan.engine.kernel.columns.fields import Value
 from maxspan.engine.kernel.compiled import CompiledRules
 from maxspan.engine.kernel.tables import FieldTable
 from maxspan.engine.kernel.tree import MOST_CLASSES, TOLD
-from maxspan.languages import plan
 from maxspan.schema.index_patterns import Told
 
 
@@ -21,8 +20,6 @@ class ColumnRules:
         self.tables: Mapping[str, FieldTable] = compiled.tree.tables
         self.categories = tuple(dict.fromkeys(rule.names.category for rule in compiled.rules))
         self.applies: Callable[[Told], int] | None = compiled.tree._applies
-        #: whether events stay with the detector together with their fields
-        self.keeps_fields = any(isinstance(rule.query, plan.EventQuery) and rule.query.pipes for rule in compiled.rules)
 
     @property
     def names(self) -> set[str]:

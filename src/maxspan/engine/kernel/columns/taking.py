@@ -6,17 +6,19 @@ import glob
 from collections.abc import Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
+import duckdb
+
+from maxspan.engine.kernel.columns.arrow import np
 from maxspan.engine.kernel.columns.fields import BatchFields
 from maxspan.engine.kernel.columns.layout import layout_of
 from maxspan.engine.kernel.columns.masks import Groups, MaskFinder
 from maxspan.engine.kernel.columns.reading import ParquetReader
-from maxspan.engine.kernel.columns.rows import RowFields, RowsOfBatch
+from maxspan.engine.kernel.columns.rows import RowFields, RowsOfBatch, RowTexts
 from maxspan.engine.kernel.columns.rules import ColumnRules
 from maxspan.engine.kernel.detector import KernelDetector
 from maxspan.engine.kernel.events import Candidate
 from maxspan.engine.kernel.skipping import HOST, TIME
 from maxspan.engine.match import RuleMatch
-from maxspan.sources.document import decode_line, flatten
 
 #: the length of `2026-11-24T03:06:23.843389`
 _WITH_FRACTION: Final = 26
@@ -28,7 +30,8 @@ class Prepared(NamedTuple):
     rows: int
     bytes: int
     groups: Groups
-    events: RowsOfBatch | None
+    fields: BatchFields
+    texts: RowTexts
 
 
 def prepared(rules: ColumnRules, path: str) -> Iterator[Prepared]:
@@ -43,18 +46,14 @@ def prepared(rules: ColumnRules, path: str) -> Iterator[Prepared]:
             fields = BatchFields(layout, batch)
             fields.check(needed)
             groups = finder.find(fields)
-            events = None
             if len(groups.rows):
                 fields.check(rest)
-                events = RowsOfBatch(layout, fields, groups.rows)
-            yield Prepared(batch.rows, batch.bytes, groups, events)
+            yield Prepared(batch.rows, batch.bytes, groups, fields, RowTexts(layout, fields))
     finally:
         reader.close()
 
 
 def _described(path: str) -> tuple[list[str], list[Any]]:
-    import duckdb
-
     connection = duckdb.connect()
     try:
         relation = connection.sql(
@@ -72,24 +71,34 @@ def take(detector: KernelDetector, rules: ColumnRules, path: str, first_row: int
     counters.events += batch.rows
     counters.bytes += batch.bytes
     out: list[RuleMatch] = []
-    events = batch.events
-    if events is None:
+    masks, rows, numbers = batch.groups.masks, batch.groups.rows, batch.groups.numbers
+    if not len(rows):
         return out
-    masks = batch.groups.masks
-    waiting = _Waiting(events)
-    later = [skipping is not None and skipping.later(mask) != 0 for mask in masks]
-    for place, (row, number) in enumerate(zip(batch.groups.rows.tolist(), batch.groups.numbers.tolist(), strict=True)):
+    later = [0 if skipping is None else skipping.later(mask) for mask in masks]
+    certain = np.array([mask != own for mask, own in zip(masks, later, strict=True)], dtype=bool)[numbers]
+    sure = RowsOfBatch(batch.fields, batch.texts, rows[certain])
+    unsure = RowsOfBatch(batch.fields, batch.texts, rows[~certain], rarely=True)
+    waiting, sure_waiting = _Waiting(unsure), _Waiting(sure)
+    place = unsure_place = -1
+    for row, number, is_sure in zip(rows.tolist(), numbers.tolist(), certain.tolist(), strict=True):
         mask = masks[number]
-        if skipping is not None and later[number]:
-            mask = skipping.narrow_fields(mask, waiting.at(place))
+        if is_sure:
+            place += 1
+            if later[number] and skipping is not None:
+                mask = skipping.narrow_fields(mask, sure_waiting.at(place))
+            events, own = sure, place
+        else:
+            unsure_place += 1
+            assert skipping is not None
+            mask = skipping.narrow_fields(mask, waiting.at(unsure_place))
             if not mask:
                 continue
-        fields: Any = RowFields(events, place)
-        text = events.text(place)
-        if rules.keeps_fields:
-            fields = flatten(decode_line(text))
-        out += detector._take(Candidate(mask, fields, text, first + row, path, first_row + row, raw=text))
-    events.close()
+            events, own = unsure, unsure_place
+        text = events.text(own)
+        candidate = Candidate(mask, RowFields(events, own), text, first + row, path, first_row + row, raw=text)
+        out += detector._take(candidate)
+    sure.close()
+    unsure.close()
     counters.matches += len(out)
     return out
 

@@ -25,18 +25,22 @@ _US_OF: Final = {"s": 1_000_000, "ms": 1_000, "us": 1}
 
 def check(array: Any, type_: Any) -> None:
     """Raise Unsuited or pyarrow's ArrowInvalid for values that rows would refuse or write in a way of their own."""
-    array.validate(full=True)
-    if pa.types.is_dictionary(array.type):
-        array.dictionary.validate(full=True)
-    elif pa.types.is_timestamp(type_):
+    if not (pa.types.is_primitive(array.type) or pa.types.is_boolean(array.type)):
+        array.validate(full=True)
+    _check_values(array, type_)
+
+
+def _check_values(array: Any, type_: Any) -> None:
+    types = pa.types
+    if types.is_timestamp(type_):
         _check_times(array.drop_null().cast(pa.int64()).to_numpy(), type_)
-    elif pa.types.is_date(type_):
+    elif types.is_date(type_):
         days = array.drop_null().cast(pa.int32()).to_numpy()
         if len(days) and (days.min() < _FIRST_US // _DAY_US or days.max() > _LAST_US // _DAY_US):
             raise Unsuited("a day beyond the calendar")
     elif is_list(type_):
-        check(array.flatten(), type_.value_type)
-    elif pa.types.is_nested(type_):
+        _check_values(array.flatten() if types.is_temporal(type_.value_type) else array.values, type_.value_type)
+    elif types.is_nested(type_):
         nested_values(array, type_)
 
 
