@@ -23,6 +23,9 @@ _NO_PATTERNS: Final[_Patterns] = (0, [], [])
 
 #: so few patterns are asked one by one
 _FEW: Final = 4
+#: Texts of so few characters are in most values.
+_SHORT: Final = 2
+_NEITHER: Final = (None, None)
 _WILD: Final = re.compile(r"[*?]+")
 
 
@@ -37,6 +40,9 @@ class LiteralPatterns:
         self._patterns: dict[tuple[str, bool], int] = {}
         #: by folded text: the bits of patterns that it decides, and what to ask of the value and of its fold
         self._by_text: dict[str, _Patterns] = {}
+        #: patterns with so little text that it is in most values, by their first or last character
+        self._by_front: dict[str, _Patterns] = {}
+        self._by_back: dict[str, _Patterns] = {}
         self._in_order: list[_Patterns] = []
         self._all: list[_Patterns] = []
         self._always: list[_Patterns] = []
@@ -57,14 +63,15 @@ class LiteralPatterns:
             if not text:
                 self._always.append(alone)
                 continue
-            certain, folded, plain = self._by_text.get(fold(text), _NO_PATTERNS)
-            if insensitive and pattern == f"*{text}*":
-                certain |= bits
-            elif insensitive:
-                folded = [*folded, test]
+            if len(text) <= _SHORT and texts[0]:
+                _put(self._by_front, fold(texts[0][0]), test, insensitive)
+            elif len(text) <= _SHORT and texts[-1]:
+                _put(self._by_back, fold(texts[-1][-1]), test, insensitive)
+            elif insensitive and pattern == f"*{text}*":
+                certain, folded, plain = self._by_text.get(text, _NO_PATTERNS)
+                self._by_text[text] = certain | bits, folded, plain
             else:
-                plain = [*plain, test]
-            self._by_text[fold(text)] = certain, folded, plain
+                _put(self._by_text, fold(text), test, insensitive)
         if len(self._patterns) > _FEW:
             self._match = self._automaton()
 
@@ -95,6 +102,9 @@ class LiteralPatterns:
         if not found or found[0] != 0:  # out of memory: ask one by one
             return _asked(self._all, value, folded)
         out = _asked(self._always, value, folded) if self._always else 0
+        ends = self._by_front.get(folded[:1]), self._by_back.get(folded[-1:])
+        if ends != _NEITHER:
+            out |= _asked([one for one in ends if one is not None], value, folded)
         if len(found) > 1:
             in_order = self._in_order
             for number in found:
@@ -110,6 +120,11 @@ class LiteralPatterns:
 
     def __bool__(self) -> bool:
         return bool(self._patterns)
+
+
+def _put(by_text: dict[str, _Patterns], text: str, test: tuple[int, Test], insensitive: bool) -> None:
+    certain, folded, plain = by_text.get(text, _NO_PATTERNS)
+    by_text[text] = certain, [*folded, test] if insensitive else folded, plain if insensitive else [*plain, test]
 
 
 def _asked(all_patterns: Iterable[_Patterns], value: str, folded: str) -> int:

@@ -98,6 +98,10 @@ def _step(made: Any, bits: list[int], tests: list[Test]) -> Step:
     return step
 
 
+def _no_bits(value: str, folded: str) -> int:
+    return 0
+
+
 class FieldPatterns:
     """The patterns of a field: wildcards with regard to case and folded, regular expressions of both kinds."""
 
@@ -120,6 +124,10 @@ class FieldPatterns:
         self._sensitive.compile()
         self._insensitive.compile()
         self._regexes = self._sensitive.steps + self._insensitive.steps
+        if not self._wildcards and not self._regexes:
+            self.bits = _no_bits  # type: ignore[method-assign]
+        elif not self._regexes:
+            self.bits = self._wildcards.bits  # type: ignore[method-assign]
 
     def bits(self, value: str, folded: str) -> int:
         """Give the bits of all patterns that match a value; `folded` is the value folded."""

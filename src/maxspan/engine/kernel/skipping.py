@@ -179,7 +179,7 @@ class Skipping:
         return lane.mask
 
     def opened(self, role: Role, host: str, at_ns: int, found: Iterable[Key]) -> None:
-        """Note an event of a positive stage with its keys: of a host, or `EVERY_HOST` for rules that join across them."""
+        """Note an event of a positive stage with its keys; the host is `EVERY_HOST` for rules that join across hosts."""
         following = self._opens.get(role)
         if following is None:
             return

@@ -45,6 +45,8 @@ class FieldTable(dict[Any, int]):
         self._patterns = FieldPatterns()
         self._tests: list[tuple[Callable[[str], bool], int]] = []
         self._slow: list[tuple[plan.Leaf, int]] = []
+        #: what every text fulfils, and what no value at all does
+        self._every_text = 0
         self._missing = 0
         for condition in conditions:
             for leaf in plan.leaves(condition):
@@ -81,6 +83,8 @@ class FieldTable(dict[Any, int]):
             case plan.Regex(operand=plan.Field(), patterns=patterns):
                 for pattern in patterns:
                     self._patterns.add_regex(leaf, pattern, bit)
+            case plan.IsNull(operand=plan.Field(), negated=negated):
+                self._every_text |= bit if negated else 0
             case _:
                 test = text_test(leaf)
                 if test is None:
@@ -114,12 +118,16 @@ class FieldTable(dict[Any, int]):
             bits = self._text_bits(value)
             one = self._classes.get(bits)
             known = self._class(bits) if one is None else one
-            self._grow(len(value) + 60)
+            self._characters += len(value)
+            if self._characters > MOST_CHARACTERS or len(self) > MOST_VALUES:
+                self._forget_values()
         elif type(value) is tuple:
             known = self.class_of(value)
             if not all(type(item) is str for item in value):
                 return known
-            self._grow(sum(map(len, value)) + 60)
+            self._characters += sum(map(len, value))
+            if self._characters > MOST_CHARACTERS or len(self) > MOST_VALUES:
+                self._forget_values()
         else:
             return self._class(self._other_bits(value))
         self[value] = known
@@ -146,29 +154,34 @@ class FieldTable(dict[Any, int]):
         one = self._classes.get(bits)
         return self._class(bits) if one is None else one
 
-    def _grow(self, characters: int) -> None:
-        self._characters += characters
-        if self._characters > MOST_CHARACTERS or len(self) + len(self._bits) > MOST_VALUES:
-            self.clear()
-            self._bits.clear()
-            self._characters = 0
+    def _forget_values(self) -> None:
+        self.clear()
+        self._bits.clear()
+        self._characters = 0
 
     def _text_bits(self, value: str) -> int:
         """Give the atoms that a text fulfils."""
         folded = value.lower() if value.isascii() else fold(value)
-        bits = self._exact.get(value, 0) | self._folded.get(folded, 0) | self._pattern_bits(value, folded)
+        bits = self._pattern_bits(value, folded) | self._every_text
+        if value in self._exact:
+            bits |= self._exact[value]
+        if folded in self._folded:
+            bits |= self._folded[folded]
         for test, bit in self._tests:
             if test(value):
                 bits |= bit
-        for leaf, bit in self._slow:
-            if self._evaluator.leaf(leaf, {self.name: [value]}):
-                bits |= bit
+        if self._slow:
+            for leaf, bit in self._slow:
+                if self._evaluator.leaf(leaf, {self.name: [value]}):
+                    bits |= bit
         return bits
 
     def _item_bits(self, value: str) -> int:
         """Give the atoms that a text in a list fulfils, and remember them."""
         bits = self._bits[value] = self._text_bits(value)
-        self._grow(len(value))
+        self._characters += len(value)
+        if self._characters > MOST_CHARACTERS or len(self._bits) > MOST_VALUES:
+            self._forget_values()
         return bits
 
     def _other_bits(self, value: Any) -> int:

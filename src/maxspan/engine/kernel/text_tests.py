@@ -20,6 +20,8 @@ def text_test(leaf: plan.Leaf) -> TextTest | None:
             op=op, left=plan.Call(function="length", args=(plan.Field(),)), right=plan.Literal(value=value)
         ) if value is not None:
             return lambda text: compare(op, call("length", (text,)), value) is True
+        case plan.Comparison(op="==", left=plan.Field(), right=plan.Literal(value=value)) if not isinstance(value, str):
+            return lambda text: compare("==", text, value) is True
         case plan.Comparison(op="<" | "<=" | ">" | ">=" as op, left=plan.Field(), right=plan.Literal(value=value)):
             return lambda text: compare(op, text, value) is True
         case plan.Call(
