@@ -16,6 +16,7 @@ MOST_VALUES: Final = 50_000
 MOST_CHARACTERS: Final = 4_000_000
 
 Pieces = dict[plan.Condition, int]
+_TEXTS: Final[set[type]] = {str}
 
 
 def table_key(name: str, condition: plan.Condition) -> str:
@@ -52,7 +53,12 @@ class FieldTable(dict[Any, int]):
             for leaf in plan.leaves(condition):
                 if leaf not in self.atoms:
                     self._add(leaf)
-        self._decisions = [(self._decision(condition), pieces) for condition, pieces in conditions.items()]
+        self._decisions = [(self._decision(condition), ~pieces) for condition, pieces in conditions.items()]
+        self._held_by_nothing = [holds(0) for holds, _ in self._decisions]
+        self._touched: list[set[int]] = [set() for _ in self.atoms]
+        for number, condition in enumerate(conditions):
+            for leaf in plan.leaves(condition):
+                self._touched[self.atoms[leaf].bit_length() - 1].add(number)
         self._patterns.compile()
         self._pattern_bits = self._patterns.bits
         self._bits: dict[str, int] = {}
@@ -123,7 +129,7 @@ class FieldTable(dict[Any, int]):
                 self._forget_values()
         elif type(value) is tuple:
             known = self.class_of(value)
-            if not all(type(item) is str for item in value):
+            if set(map(type, value)) != _TEXTS:
                 return known
             self._characters += sum(map(len, value))
             if self._characters > MOST_CHARACTERS or len(self) > MOST_VALUES:
@@ -212,10 +218,21 @@ class FieldTable(dict[Any, int]):
 
     def _mask_of(self, bits: int) -> int:
         """Rule out the pieces whose conditions the atoms do not fulfil."""
+        touched: set[int] = set()
+        rest = bits
+        while rest:
+            lowest = rest & -rest
+            touched |= self._touched[lowest.bit_length() - 1]
+            rest ^= lowest
+        held = self._held_by_nothing
+        if touched:
+            held = held.copy()
+            for number in touched:
+                held[number] = self._decisions[number][0](bits)
         mask = self.all
-        for holds, pieces in self._decisions:
-            if mask & pieces and not holds(bits):
-                mask &= ~pieces
+        for holds, (_, others) in zip(held, self._decisions, strict=True):
+            if not holds:
+                mask &= others
         return mask
 
     def _decision(self, condition: plan.Condition) -> Callable[[int], bool]:
