@@ -121,9 +121,13 @@ class Candidate:
             parts: list[tuple[str, Any]] = []
             for field in by:
                 value = self.fields.get(field.name, ())
-                if len(value) != 1 or type(value[0]) is not str or field.name in types:
+                kind = type(value[0]) if len(value) == 1 and field.name not in types else None
+                if kind is str:
+                    parts.append(("str", value[0]))
+                elif kind is int:
+                    parts.append(("number", value[0]))
+                else:
                     break
-                parts.append(("str", value[0]))
             else:
                 known = self._keys[id(by)] = [tuple(parts)]
                 return known
