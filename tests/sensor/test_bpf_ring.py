@@ -57,7 +57,7 @@ def kernel() -> Iterator[Kernel]:
 
 
 def taken(reader: RingBuffer, limit: int = 1000) -> list[bytes]:
-    def decode(memory: mmap.mmap, at: int) -> bytes:
+    def decode(memory: mmap.mmap | bytes, at: int) -> bytes:
         (length,) = struct.unpack_from("<I", memory, at - 8)
         return memory[at : at + length]
 
@@ -100,7 +100,7 @@ def test_a_bad_record_is_passed_and_raised(kernel: Kernel) -> None:
     kernel.put(b"bad")
     kernel.put(b"good")
 
-    def decode(memory: mmap.mmap, at: int) -> bytes:
+    def decode(memory: mmap.mmap | bytes, at: int) -> bytes:
         if memory[at : at + 3] == b"bad":
             raise ValueError("bad")
         return memory[at : at + 4]

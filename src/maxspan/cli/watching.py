@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import signal
 import time
@@ -82,3 +83,11 @@ def _calm_the_garbage_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
+    _give_back_memory()
+
+
+def _give_back_memory() -> None:
+    """Hand what loading needed back to the system; the C library would keep it. Not every one can (musl cannot)."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)

@@ -1,8 +1,9 @@
 """The kernel's ring buffer, read in place through shared memory: no system call and no callback for a record.
 
 Layout (kernel/bpf/ringbuf.c): one page that the reader writes (its position), one page that the kernel writes (its
-position), then the data, mapped twice in a row so that a record never wraps. A record is an 8-byte header, whose first
-word holds the length and two flags, and the data, rounded up to 8 bytes.
+position), then the data. A record is an 8-byte header, whose first word holds the length and two flags, and the data,
+rounded up to 8 bytes. The kernel offers the data twice in a row, so that a record never wraps; here it is mapped once,
+since the second time would count as memory of this process too, and the one record a turn that wraps is put together.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class RingBuffer:
         self.size = size
         page = mmap.PAGESIZE
         self._reader = mmap.mmap(fd, page)
-        self._data = mmap.mmap(fd, page + 2 * size, prot=mmap.PROT_READ, offset=page)
+        self._data = mmap.mmap(fd, page + size, prot=mmap.PROT_READ, offset=page)
         self._page = page
         self._position = ctypes.c_uint64.from_buffer(self._reader)
         self._produced = Struct("<Q").unpack_from
@@ -44,13 +45,14 @@ class RingBuffer:
         produced: int = self._produced(self._data, 0)[0]
         return produced - self._position.value
 
-    def drain(self, decode: Callable[[mmap.mmap, int], T], limit: int) -> list[T]:
+    def drain(self, decode: Callable[[mmap.mmap | bytes, int], T], limit: int) -> list[T]:
         """Decode up to `limit` records, oldest first, and free their places.
 
-        `decode` gets the memory and the offset of the record, and must copy what it keeps. When it raises, what came
+        `decode` gets memory and the offset of the record in it, and must copy what it keeps. When it raises, what came
         before is lost to the caller, and the place behind the bad record is where the next call goes on.
         """
         data, first, mask = self._data, self._page, self.size - 1
+        end = first + self.size
         position = self._position.value
         produced = self._produced(data, 0)[0]
         word, ordered, lock = WORD.unpack_from, ORDERED, self._lock
@@ -69,7 +71,10 @@ class RingBuffer:
                     position += (length + HEADER + 7) & ~7
                     continue
                 position += (length + HEADER + 7) & ~7
-                out.append(decode(data, at + HEADER))
+                if at + HEADER + length <= end:
+                    out.append(decode(data, at + HEADER))
+                else:
+                    out.append(decode(data[at:end] + data[first : at + HEADER + length - self.size], HEADER))
         finally:
             if not ordered:
                 with lock:
