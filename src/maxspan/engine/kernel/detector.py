@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 from maxspan.engine.detector import Counters
 from maxspan.engine.kernel.compiled import CompiledRule, CompiledRules, Role
@@ -39,7 +39,7 @@ class KernelDetector:
     as if they came in order: it passes over what can be no part of a sequence then, and forgets what is over. The
     rules for which they did not come in order are run once more over all events at the end, which are read again from
     their files, or kept in a temporary file if they come from elsewhere. Without it all that fulfils a stage is kept
-    until the end.
+    until the end. `compiled` are the rules where they are compiled already.
     """
 
     def __init__(
@@ -51,8 +51,9 @@ class KernelDetector:
         lateness_ns: int = LATENESS_NS,
         most_keys: int = MOST_KEYS,
         skip: bool = True,
+        compiled: CompiledRules | None = None,
     ) -> None:
-        self.compiled = CompiledRules(rules, ignore_index=ignore_index)
+        self.compiled = compiled or CompiledRules(rules, ignore_index=ignore_index)
         self.counters = Counters()
         self.rules = [rule.rule for rule in self.compiled.rules]
         sequences = any(rule.is_sequence for rule in self.compiled.rules)
@@ -112,8 +113,7 @@ class KernelDetector:
                 event = make_event(candidate.position, candidate.fields, rule.names, rule.evaluator)
                 self._gathered.limit(rule, Limited(event.ordinal, event.timestamp_ns, survivor))
             else:
-                keys = [(n, key) for role in roles for key in candidate.keys(role.by, rule) for n in role.numbers]
-                self._gathered.sample(rule, sampled(candidate, rule, roles, survivor), keys)
+                self._gathered.sample(rule, sampled(candidate, rule, roles, survivor))
         if undated:
             self.counters.without_timestamp += 1
             problem = Problem(
@@ -129,18 +129,20 @@ class KernelDetector:
                     keys = candidate.keys(role.by, rule)
                     for host in hosts:
                         self._skipping.opened(role, host, hit.time_ns, keys)
-        take: Callable[[CompiledRule, Hit, str], None] | None = None
-        if self._lanes is not None:
-            take = self._lanes.push
-        elif self._in_order is not None:
-            take = self._in_order.take
-        if take is None:
-            self._gathered.hit(rule, hit)
-        elif len(hosts) == 1:
-            take(rule, hit, hosts[0])
+        if len(hosts) == 1:
+            self._place(rule, hit, hosts[0])
         else:
             for host in hosts:
-                take(rule, hit.of_host(host, rule.host_place or 0), host)
+                self._place(rule, hit.of_host(host, rule.host_place or 0), host)
+
+    def _place(self, rule: CompiledRule, hit: Hit, host: str) -> None:
+        """Give a hit of one host to what finds sequences."""
+        if self._lanes is not None:
+            self._lanes.push(rule, hit, host)
+        elif self._in_order is not None:
+            self._in_order.take(rule, hit, host)
+        else:
+            self._gathered.hit(rule, hit)
 
     # --- the end -----------------------------------------------------------------------------------------------------
 

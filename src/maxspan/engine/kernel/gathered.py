@@ -33,10 +33,11 @@ class Limited(NamedTuple):
 
 
 class Sampled(NamedTuple):
-    """An event of a sample: of its fields only the keys, and which stages it fulfils."""
+    """An event of a sample: of its fields only the keys, and which stages it fulfils, each with these keys."""
 
     event: Event
     survivor: Survivor
+    keys: list[tuple[int, Key]]
 
 
 class Gathered:
@@ -69,15 +70,15 @@ class Gathered:
             items.sort(key=attrgetter("ordinal"))
             items[:] = limit(items, [first])
 
-    def sample(self, rule: CompiledRule, item: Sampled, keys: Iterable[tuple[int, Key]]) -> None:
-        """Take an event of a sample, with the stages and keys that it stands for.
+    def sample(self, rule: CompiledRule, item: Sampled) -> None:
+        """Take an event of a sample.
 
         A sample of n stages needs no more than n events of a stage with one key: the others are not kept.
         """
         assert isinstance(rule.query, plan.SampleQuery)
         counts = self._sampled.setdefault(rule, Counter())
         most, wanted = len(rule.query.stages), False
-        for key in keys:
+        for key in item.keys:
             wanted = wanted or counts[key] < most
             counts[key] += 1
         if wanted:
@@ -105,14 +106,14 @@ class Gathered:
     def _samples_of(self, rule: CompiledRule, query: plan.SampleQuery) -> Iterator[RuleMatch]:
         """Find samples among the survivors: whether they fulfil a stage is known, so stages ask for that alone."""
         sampled = self.samples.get(rule, [])
-        survivors = {event.position: survivor for event, survivor in sampled}
+        survivors = {item.event.position: item.survivor for item in sampled}
         member = plan.Field(_MEMBER)
         stages = tuple(
             plan.Stage(None, plan.Comparison("==", member, plan.Literal(number)), stage.by)
             for number, stage in enumerate(query.stages)
         )
         asked = plan.SampleQuery(query.by, stages)
-        for found in find_samples(asked, [event for event, _ in sampled], rule.names, rule.evaluator, 1):
+        for found in find_samples(asked, [item.event for item in sampled], rule.names, rule.evaluator, 1):
             keys = shown_key(found.key, query.keys(query.stages[0]), rule.evaluator, sample=True)
             chosen = [event for event in found.events if event is not None]
             yield RuleMatch(
@@ -150,4 +151,5 @@ def sampled(candidate: Candidate, rule: CompiledRule, roles: list[Role], survivo
     fields = {key.name: list(candidate.fields.get(key.name, ())) for role in roles for key in role.by}
     fields[_MEMBER] = [number for role in roles for number in role.numbers]
     event = make_event(candidate.position, candidate.fields, rule.names, rule.evaluator)
-    return Sampled(Event(event.position, fields, event.timestamp_ns, event.ordinal), survivor)
+    keys = [(number, key) for role in roles for key in candidate.keys(role.by, rule) for number in role.numbers]
+    return Sampled(Event(event.position, fields, event.timestamp_ns, event.ordinal), survivor, keys)

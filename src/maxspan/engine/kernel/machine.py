@@ -72,6 +72,27 @@ class Completed:
 Chain = tuple[Hit, ...]
 
 
+@dataclass(slots=True)
+class State:
+    """What a machine holds: unfinished sequences and what may yet decide about them."""
+
+    pending: dict[Key, list[list[Chain]]]
+    untils: dict[Key, list[Ordinal]]
+    seen: dict[int, dict[Key, list[int]]]
+    waiting: list[Completed]
+    ends: list[tuple[int, Key]]
+    next_sweep: int
+
+    def hits(self) -> Iterator[Hit]:
+        """Give the hits in it, some more than once."""
+        for stages in self.pending.values():
+            for chains in stages:
+                for chain in chains:
+                    yield from chain
+        for sequence in self.waiting:
+            yield from (hit for hit in sequence.hits if hit is not None)
+
+
 class Machine:
     """Takes hits in the order of events and gives sequences.
 
@@ -102,6 +123,20 @@ class Machine:
     def is_empty(self) -> bool:
         """Whether nothing is kept: a hit that begins no sequence then changes nothing."""
         return not self._pending and not self._waiting and not any(self._seen.values())
+
+    # --- state ---------------------------------------------------------------------------------------------------------
+
+    def state(self) -> State:
+        """Give all that is held; it shares its parts with the machine."""
+        return State(self._pending, self._untils, self._seen, list(self._waiting), list(self._ends), self._next_sweep)
+
+    def resume(self, state: State) -> None:
+        """Go on from what a machine of the same query held."""
+        self._pending = {key: [list(chains) for chains in stages] for key, stages in state.pending.items()}
+        self._untils = {key: list(ordinals) for key, ordinals in state.untils.items()}
+        self._seen = {number: {key: list(times) for key, times in seen.items()} for number, seen in state.seen.items()}
+        self._waiting, self._ends = deque(state.waiting), deque(state.ends)
+        self._next_sweep = state.next_sweep
 
     # --- taking hits -------------------------------------------------------------------------------------------------
 

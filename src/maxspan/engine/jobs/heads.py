@@ -1,0 +1,75 @@
+"""At the beginning of a run nobody knows what came before it: nothing is passed over that may continue that."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from maxspan.engine.kernel.compiled import CompiledRule, CompiledRules
+from maxspan.engine.kernel.events import hosts_of
+from maxspan.engine.kernel.skipping import EVERY_HOST, HOST, TIME, Skipping
+from maxspan.engine.kernel.times import time_ns
+from maxspan.languages import plan
+
+_ENDLESS: Final = 2**63
+
+
+def maxspan_of(rule: CompiledRule) -> int:
+    """Give for how long an event can be continued, nanoseconds."""
+    assert isinstance(rule.query, plan.SequenceQuery)
+    return _ENDLESS if rule.query.maxspan_ns is None else rule.query.maxspan_ns
+
+
+class HeadSkipping(Skipping):
+    """Passes over what `Skipping` does, but not in the head of a run: up to a maxspan after the first such event.
+
+    `since` is the time of that event, by host.
+    """
+
+    def __init__(self, rules: CompiledRules) -> None:
+        super().__init__(rules)
+        self.since: dict[str, int] = {}
+        by_maxspan: dict[int, int] = {}
+        self._pinned = 0
+        for number, (role, _) in enumerate(rules.pieces):
+            if role.rule.is_sequence:
+                maxspan = maxspan_of(role.rule)
+                by_maxspan[maxspan] = by_maxspan.get(maxspan, 0) | 1 << number
+                if role.rule.host_key:
+                    self._pinned |= 1 << number
+        #: longest first: what may still be waited for up to so long after the beginning
+        self._heads = sorted(by_maxspan.items(), reverse=True)
+        self._asks = rules.decoder.getter(TIME, HOST)
+
+    def passed(self) -> dict[str, tuple[int, int]]:
+        """Give the latest time of what was passed over, and what that was, by host."""
+        return {host: (lane.passed_ns, lane.passed) for host, lane in self._open.items()}
+
+    def narrow(self, mask: int, event: Any) -> int:
+        narrowed = super().narrow(mask, event)
+        if narrowed == mask:
+            return mask
+        time, host = self._asks(event)
+        times = time if type(time) is tuple else (time,)
+        hosts = host if type(host) is tuple else () if host is None else (host,)
+        return narrowed | self._in_head(mask & ~narrowed, times, hosts)
+
+    def narrow_fields(self, mask: int, fields: Any) -> int:
+        narrowed = super().narrow_fields(mask, fields)
+        if narrowed == mask:
+            return mask
+        return narrowed | self._in_head(mask & ~narrowed, fields.get(TIME, ()), fields.get(HOST, ()))
+
+    def _in_head(self, shut: int, times: Any, hosts: Any) -> int:
+        now_ns = min((time for time in map(time_ns, times) if time is not None), default=None)
+        if now_ns is None:
+            return shut
+        kept = 0
+        pinned = shut & self._pinned
+        for name, part in ((hosts_of(hosts)[0], pinned), (EVERY_HOST, shut & ~pinned)):
+            if part:
+                passed_ns = now_ns - self.since.setdefault(name, now_ns)
+                for maxspan, own in self._heads:
+                    if maxspan < passed_ns:
+                        break
+                    kept |= part & own
+        return kept

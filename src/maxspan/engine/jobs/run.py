@@ -1,0 +1,221 @@
+"""One run: parts that follow each other, read by one process without knowing what came before them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from maxspan.engine.jobs.heads import HeadSkipping, maxspan_of
+from maxspan.engine.jobs.parts import Part
+from maxspan.engine.kernel.compiled import CompiledRule, CompiledRules
+from maxspan.engine.kernel.detector import KernelDetector
+from maxspan.engine.kernel.gathered import Gathered, Limited, Sampled
+from maxspan.engine.kernel.in_order import InOrder, new_machine
+from maxspan.engine.kernel.machine import Completed, Hit, Machine, State
+from maxspan.engine.kernel.reader import Reader
+from maxspan.engine.kernel.skipping import TIME
+from maxspan.engine.match import RuleMatch
+from maxspan.engine.reference.event import Ordinal
+from maxspan.errors import Problem
+from maxspan.languages import plan
+from maxspan.rules.model import Rule
+
+#: The position of an event is the number of its run's first part, times this, and its place in the run: so they are in
+#: the order of the input before anybody knows how many events came before.
+RUN: Final = 1 << 40
+
+#: a rule, by its number, at a host
+Place = tuple[int, str]
+#: the rule by its number, and of each event: line, time, position, path, number of the line, index, id
+Row = tuple[int, list[tuple[Any, ...]]]
+
+
+@dataclass(slots=True)
+class PartResult:
+    """What came of a part: matches of single events by chunk, what only the end decides, and counts."""
+
+    chunks: list[list[Row]] = field(default_factory=list)
+    hits: dict[int, list[Hit]] = field(default_factory=dict)
+    limited: dict[int, list[Limited]] = field(default_factory=dict)
+    samples: dict[int, list[Sampled]] = field(default_factory=dict)
+    events: int = 0
+    bytes: int = 0
+    unreadable: int = 0
+    without_timestamp: int = 0
+    by_kind: dict[str, int] = field(default_factory=dict)
+    problems: list[Problem] = field(default_factory=list)
+    source_problems: list[Problem] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Summary:
+    """What a run tells at its end, before it knows what came before: how far everything goes.
+
+    `places` have the first and last hit; `since` and `passed` are times by host of what nothing waited for.
+    """
+
+    places: dict[Place, tuple[Ordinal, Ordinal]] = field(default_factory=dict)
+    unsure: set[int] = field(default_factory=set)
+    since: dict[str, int] = field(default_factory=dict)
+    passed: dict[str, tuple[int, int]] = field(default_factory=dict)
+    lines: int = 0
+
+
+@dataclass(slots=True)
+class Joined:
+    """What a run tells once it knows: complete sequences by rule, and what is unfinished at its end."""
+
+    completed: dict[int, list[Completed]] = field(default_factory=dict)
+    states: dict[Place, State] = field(default_factory=dict)
+    failure: str = ""
+
+
+def runs_alone(rule: CompiledRule) -> bool:
+    """Whether sequences that lie within a run can be found without the rest: their hits are not sent on then."""
+    query = rule.query
+    return (
+        isinstance(query, plan.SequenceQuery)
+        and query.maxspan_ns is not None
+        and not any(stage.missing for stage in query.stages)
+        and rule.names.timestamp == TIME
+    )
+
+
+class Run(KernelDetector):
+    """Takes parts one after another.
+
+    Sequences of rules that run alone are found at once; in the head of the run their hits are kept too, until it is
+    known what was unfinished before the run. What other rules want is sent on with each part. With `ordered=False`
+    nothing is passed over and all hits are sent on.
+    """
+
+    def __init__(self, compiled: CompiledRules, number: int, *, ordered: bool, chunk_bytes: int) -> None:
+        super().__init__((), compiled=compiled, skip=False)
+        self.counters.events = number * RUN
+        self._chunk_bytes = chunk_bytes
+        self._heads: dict[tuple[CompiledRule, str], list[Hit]] = {}
+        self._spans: dict[tuple[CompiledRule, str], tuple[Ordinal, Ordinal]] = {}
+        self._lines = 0
+        self._path = ""
+        self._head: HeadSkipping | None = None
+        if ordered and any(rule.is_sequence for rule in compiled.rules):
+            self._skipping = self._head = HeadSkipping(compiled)
+            self._in_order = InOrder(self._store)
+            self._reader = Reader(compiled, self.counters, self._head)
+        self._alone = {rule for rule in compiled.rules if runs_alone(rule)}
+        self._numbers = {rule.rule: rule.number for rule in compiled.rules}
+
+    # --- parts -------------------------------------------------------------------------------------------------------
+
+    def take(self, part: Part) -> PartResult:
+        """Read a part and give what came of it."""
+        counters, result = self.counters, PartResult()
+        before = counters.events, counters.bytes, counters.unreadable, counters.without_timestamp
+        counters.by_kind.clear()
+        counters.problems.clear()
+        first_line = self._lines + 1 if part.kind == "range" and part.path == self._path else 1
+        self._lines = first_line - 1
+        self._path = part.path
+        for chunk in part.read(result.source_problems, self._chunk_bytes, first_line):
+            result.chunks.append([_row(match, self._numbers) for match in self.feed(chunk)])
+        if part.kind == "range":
+            self._lines += part.lines
+        result.events, result.bytes = counters.events - before[0], counters.bytes - before[1]
+        result.unreadable = counters.unreadable - before[2]
+        result.without_timestamp = counters.without_timestamp - before[3]
+        result.by_kind, result.problems = dict(counters.by_kind), list(counters.problems)
+        gathered, self._gathered = self._gathered, Gathered(self._store)
+        self._send_on(gathered, result)
+        return result
+
+    def _send_on(self, gathered: Gathered, result: PartResult) -> None:
+        for rule, hits in gathered.hits.items():
+            result.hits[rule.number] = hits
+        for rule, limited in gathered.limited.items():
+            result.limited[rule.number] = limited
+        for rule, samples in gathered.samples.items():
+            result.samples[rule.number] = samples
+        survivors = [hit.survivor for hits in result.hits.values() for hit in hits]
+        survivors += [item.survivor for items in result.limited.values() for item in items]
+        survivors += [item.survivor for samples in result.samples.values() for item in samples]
+        for survivor in survivors:
+            survivor.kept = self._store.read(survivor.kept)
+
+    def _place(self, rule: CompiledRule, hit: Hit, host: str) -> None:
+        if self._in_order is None or rule not in self._alone:
+            first, last = self._spans.get((rule, host), (hit.ordinal, hit.ordinal))
+            self._spans[rule, host] = min(first, hit.ordinal), max(last, hit.ordinal)
+            self._gathered.hit(rule, hit)
+            return
+        self._in_order.take(rule, hit, host)
+        lane = self._in_order.lanes.get((rule, host))
+        if lane is not None and hit.time_ns <= lane.first[0] + maxspan_of(rule):
+            hit.survivor.keep(self._store)
+            self._heads.setdefault((rule, host), []).append(hit)
+
+    # --- the end of the run ------------------------------------------------------------------------------------------
+
+    def end(self) -> Summary:
+        """Give how far everything goes."""
+        out = Summary(lines=self._lines)
+        spans = dict(self._spans)
+        if self._in_order is not None and self._head is not None:
+            spans.update({place: (lane.first, lane.last) for place, lane in self._in_order.lanes.items()})
+            out.unsure = {rule.number for rule in self._in_order.unsure | self._head.unsure}
+            out.since, out.passed = self._head.since, self._head.passed()
+        out.places = {(rule.number, host): span for (rule, host), span in spans.items()}
+        return out
+
+    def join(self, states: dict[Place, State]) -> Joined:
+        """Say what became of what was unfinished before the run, and give all sequences of it."""
+        out = Joined()
+        in_order = self._in_order
+        if in_order is None:
+            return out
+        for (rule, host), lane in in_order.lanes.items():
+            state = states.get((rule.number, host))
+            machine = lane.machine
+            if machine is not None:
+                list(machine.advance(lane.last[0]))  # only forgets: no event of these rules is rightly missing
+            if state is not None:
+                before = self._continue(rule, state, self._heads.get((rule, host), []), out)
+                if lane.last[0] <= lane.first[0] + maxspan_of(rule):
+                    machine = before
+            if machine is not None and not machine.is_empty:
+                out.states[rule.number, host] = self._portable(machine.state())
+        for rule, sequences in in_order.completed.items():
+            out.completed.setdefault(rule.number, []).extend(sequences)
+        for sequences in out.completed.values():
+            for sequence in sequences:
+                for hit in sequence.hits:
+                    if hit is not None:
+                        hit.survivor.kept = self._store.read(hit.survivor.kept)
+        out.failure = in_order.failure
+        return out
+
+    def _continue(self, rule: CompiledRule, state: State, head: list[Hit], out: Joined) -> Machine:
+        """Let the hits of the head continue what was unfinished; sequences that begin in the run are known already."""
+        machine = new_machine(rule)
+        machine.resume(state)
+        old = {id(hit) for hit in state.hits()}
+        for hit in head:
+            for sequence in machine.take(hit):
+                if id(sequence.first) in old:
+                    out.completed.setdefault(rule.number, []).append(sequence)
+        if head:
+            list(machine.advance(head[-1].time_ns))  # only forgets
+        return machine
+
+    def _portable(self, state: State) -> State:
+        """Put the lines themselves in the place of where they are kept."""
+        for hit in state.hits():
+            hit.survivor.kept = self._store.read(hit.survivor.kept)
+        return state
+
+
+def _row(match: RuleMatch, numbers: dict[Rule, int]) -> Row:
+    return numbers[match.rule], [
+        (event.raw, event.timestamp_ns, event.position, event.path, event.line, event.index, event.id)
+        for event in match.events
+        if event is not None
+    ]
