@@ -105,3 +105,52 @@ def test_a_disk_that_fills_in_a_line_leaves_whole_lines_and_is_tried_again(
 def test_a_folder_that_is_missing_is_an_error_at_the_start(tmp_path: Path) -> None:
     with pytest.raises(SinkError, match="No such file"):
         EventLog(tmp_path / "missing" / "events.ndjson")
+
+
+def test_a_file_that_was_removed_is_begun_anew(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events.ndjson")
+    log.write([b"before"])
+    log.path.unlink()
+    log.write([b"after"])
+    log.close()
+    assert log.path.read_bytes() == b"after\n"
+    assert (log.written, log.not_written, log.anew) == (2, 0, 1)
+
+
+def test_a_file_that_was_moved_away_is_left_where_it_is(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events.ndjson")
+    log.write([b"before"])
+    log.path.rename(tmp_path / "old")
+    log.write([b"after"])
+    log.close()
+    assert (tmp_path / "old").read_bytes() == b"before\n"
+    assert log.path.read_bytes() == b"after\n"
+
+
+def test_a_folder_that_was_removed_is_told_until_it_is_there_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    log = EventLog(folder / "events.ndjson")
+    log.write([b"before"])
+    log.path.unlink()
+    folder.rmdir()
+    log.write([b"lost"])
+    assert "No such file" in log.failure
+    folder.mkdir()
+    monkeypatch.setattr(event_log.time, "monotonic", lambda: float("inf"))
+    log.write([b"after"])
+    log.close()
+    assert log.path.read_bytes() == b"after\n"
+    assert (log.written, log.not_written, log.failure) == (2, 1, "")
+
+
+def test_a_file_that_was_cut_is_rotated_by_its_real_size(tmp_path: Path) -> None:
+    log = EventLog(tmp_path / "events.ndjson", max_bytes=250, keep=1)
+    log.write([LINE, LINE])
+    os.truncate(log.path, 0)
+    log.write([LINE])
+    log.close()
+    assert [file.name for file in tmp_path.iterdir()] == ["events.ndjson"]
+    assert log.path.stat().st_size == 100

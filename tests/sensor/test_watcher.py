@@ -255,3 +255,32 @@ def test_a_backend_that_breaks_down_ends_the_watch_with_its_books() -> None:
     assert "unknown kind" in watcher.broken
     assert "the watch ends: a record of an unknown kind" in told.getvalue()
     assert ledger.flows.unreadable == 1001
+
+
+def test_a_file_that_goes_is_said_and_begun_anew(tmp_path: Path) -> None:
+    class Removing(Judge):
+        def feed(self, chunk: Chunk) -> list[RuleMatch]:
+            (tmp_path / "events").unlink(missing_ok=True)
+            return super().feed(chunk)
+
+    host = Host()
+    backend = ReplayBackend([(fork(20 + number, 60), False) for number in range(4)], batch=2, live=True)
+    collector = Collector(backend, hashes=False, read_all=lambda: [running(10, 5, 0, "/bin/sh")], table=host.table)
+    told, events = io.StringIO(), EventLog(tmp_path / "events")
+    watcher = Watcher(collector, Alerts(None, None), Screen(told), detector=Removing(), events=events, lateness_ms=1)
+    ledger = watcher.run(stop_when(lambda: not backend._records), seconds=20)
+    assert "was removed or moved away: events go to a new file of this name" in told.getvalue()
+    assert events.anew >= 1
+    assert ledger.errors(drained=True) == []
+
+
+def test_a_standard_error_that_nobody_reads_does_not_end_the_watch() -> None:
+    class Broken(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError(32, "Broken pipe")
+
+    for file in (Broken(), None):
+        screen = Screen(file)
+        screen.note("lost")
+        screen.say("figures")
+        screen.before_alert()

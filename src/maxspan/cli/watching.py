@@ -45,8 +45,9 @@ class Stop:
 
     @contextmanager
     def caught(self) -> Iterator[None]:
-        """Hear the signals as long as the block runs."""
-        before = [(number, signal.signal(number, self._handle)) for number in _SIGNALS]
+        """Hear the signals as long as the block runs; a hangup that is ignored (nohup) stays ignored."""
+        heard = [number for number in _SIGNALS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
+        before = [(number, signal.signal(number, self._handle)) for number in heard]
         try:
             yield
         finally:

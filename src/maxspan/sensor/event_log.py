@@ -20,7 +20,8 @@ class EventLog:
     """Appends lines to `path`; at `max_bytes` it becomes `path.1`, the older ones `path.2` ... `path.<keep>`.
 
     Command lines may hold secrets: a new file is readable by its owner only. `max_bytes` of 0 never rotates. Whole
-    lines only: what was written of a line that did not fit is cut off again. Raises SinkError when the file cannot be
+    lines only: what was written of a line that did not fit is cut off again. A file that was removed or moved away
+    meanwhile (logrotate) is begun anew under its name, and `anew` counts that. Raises SinkError when the file cannot be
     opened at the start; later failures are in `failure` and in the counts.
     """
 
@@ -28,6 +29,7 @@ class EventLog:
         self.path = path
         self.written = 0
         self.not_written = 0
+        self.anew = 0
         #: Why the last write failed; empty while all is well.
         self.failure = ""
         self._max_bytes = max_bytes
@@ -50,6 +52,7 @@ class EventLog:
             self.not_written += len(lines)
             return
         try:
+            self._follow_name()
             if self._file < 0:
                 self._open()
             if self._max_bytes and self._size and self._size + len(data) > self._max_bytes:
@@ -67,6 +70,23 @@ class EventLog:
         if self._file >= 0:
             os.close(self._file)
             self._file = -1
+
+    def _follow_name(self) -> None:
+        """Close the file if it has not its name any more: what is written to it then would be gone, or elsewhere."""
+        if self._file < 0 or not self._regular:
+            return
+        mine = os.fstat(self._file)
+        try:
+            named = self.path.stat()
+        except FileNotFoundError:
+            pass
+        else:
+            if (named.st_dev, named.st_ino) == (mine.st_dev, mine.st_ino):
+                self._size = mine.st_size  # somebody may have cut it
+                return
+        self.close()
+        self._open()
+        self.anew += 1
 
     def _open(self) -> None:
         self._file = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOCTTY, _MODE)

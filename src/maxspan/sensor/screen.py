@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Iterator
-from typing import IO
+from contextlib import suppress
+from typing import IO, cast
 
 from rich.console import Console
 from rich.text import Text
@@ -20,17 +21,45 @@ from maxspan.sinks.summary import counted
 _WIPE = "\r\x1b[2K"
 
 
+class _Lasting:
+    """A text file that may be closed, full, or a pipe that nobody reads: what is told is no reason to end a watch."""
+
+    def __init__(self, file: IO[str] | None) -> None:
+        self._file = file
+        self.encoding: str = getattr(file, "encoding", None) or "utf-8"
+
+    def isatty(self) -> bool:
+        return self._file is not None and self._file.isatty()
+
+    def fileno(self) -> int:
+        if self._file is None:
+            raise OSError("closed")
+        return self._file.fileno()
+
+    def write(self, text: str) -> int:
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.flush()
+
+
 class Screen:
     """Writes to `file` (standard error). On a terminal a line with the figures is drawn anew every second.
 
-    `quiet` leaves out everything but what was lost or could not be written.
+    `quiet` leaves out everything but what was lost or could not be written. A file that cannot be written (None: it is
+    closed) is passed over.
     """
 
-    def __init__(self, file: IO[str], *, quiet: bool = False, console: Console | None = None) -> None:
-        self._console = console or console_for(file)
-        self._file = file
+    def __init__(self, file: IO[str] | None, *, quiet: bool = False, console: Console | None = None) -> None:
+        self._file = cast(IO[str], _Lasting(file))
+        self._console = console or console_for(self._file)
         self._quiet = quiet
-        self._live = file.isatty() and not quiet
+        self._live = self._file.isatty() and not quiet
         self._drawn = False
         self._last = (time.monotonic(), 0)
 

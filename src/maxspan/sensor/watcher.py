@@ -80,6 +80,7 @@ class Watcher:
         self._losses = Losses(time.time_ns())
         self._lines = 1
         self._failing: dict[str, str] = {}
+        self._anew: dict[str, int] = {}
         self._next_look = 0.0
         self._next_ledger = 0.0
         collector.keeps_events = events is not None
@@ -191,7 +192,10 @@ class Watcher:
         return ledger
 
     def _tell_failure(self, what: str, log: EventLog) -> None:
-        """Say once that a file cannot be written, and once that it can again."""
+        """Say once that a file cannot be written, and once that it can again; and each time that it was gone."""
+        if log.anew != self._anew.get(what, 0):
+            self._anew[what] = log.anew
+            self._display.note(f"{log.path} was removed or moved away: {what} go to a new file of this name")
         before = self._failing.get(what, "")
         if log.failure == before:
             return
