@@ -13,10 +13,10 @@ from maxspan.engine.kernel.lanes import Lanes
 from maxspan.engine.kernel.machine import Completed, Hit
 from maxspan.engine.kernel.reader import Reader
 from maxspan.engine.kernel.replay import Replay
-from maxspan.engine.kernel.skipping import EVERY_HOST, Skipping
+from maxspan.engine.kernel.skipping import EVERY_HOST, TIME, Skipping
 from maxspan.engine.kernel.survivors import LineStore, Survivor
 from maxspan.engine.match import MatchedEvent, RuleMatch
-from maxspan.engine.reference.event import make_event
+from maxspan.engine.reference.event import FieldNames, make_event
 from maxspan.errors import Problem
 from maxspan.languages import plan
 from maxspan.rules.model import Rule
@@ -58,14 +58,17 @@ class KernelDetector:
         self.rules = [rule.rule for rule in self.compiled.rules]
         sequences = any(rule.is_sequence for rule in self.compiled.rules)
         ordered = skip and not stream and sequences
-        self._skipping = Skipping(self.compiled) if ordered else None
+        self._skipping = Skipping(self.compiled) if ordered or (stream and sequences) else None
         self._replay = Replay() if ordered else None
         self._ignore_index = ignore_index
-        self._reader = Reader(self.compiled, self.counters, self._skipping)
+        self._reader = Reader(self.compiled, self.counters, self._skipping if ordered else None)
         self._store = LineStore()
         self._in_order = InOrder(self._store) if ordered else None
         self._gathered = Gathered(self._store)
-        self._lanes = Lanes(self.counters, lateness_ns, most_keys) if stream else None
+        self._lanes = Lanes(self.counters, lateness_ns, most_keys, self._judged) if stream else None
+        self._waits = self._waits_by_host = 0
+        if stream:
+            self._waits, self._waits_by_host = _waiting(self.compiled)
 
     # --- taking events -----------------------------------------------------------------------------------------------
 
@@ -75,7 +78,10 @@ class KernelDetector:
         if self._replay is not None:
             self._note(self._replay, chunk)
         for candidate in self._reader.read(chunk):
-            out += self._take(candidate)
+            if candidate.mask & self._waits:
+                self._wait(candidate)
+            if candidate.mask:
+                out += self._take(candidate)
         if self._lanes is not None:
             out += self._matches(self._lanes.released())
         self.counters.matches += len(out)
@@ -88,6 +94,36 @@ class KernelDetector:
         out = list(self._matches(self._lanes.advance(now_ns)))
         self.counters.matches += len(out)
         return out
+
+    def _wait(self, candidate: Candidate) -> None:
+        """Let a candidate of a stream wait for its turn in the sequences; takes off its mask what waits."""
+        assert self._lanes is not None
+        hosts = candidate.hosts
+        if len(hosts) > 1 or candidate.time_ns(TIME) is None:
+            return
+        waits = candidate.mask & self._waits
+        ordinal = candidate.ordinal(self.compiled.pieces[waits.bit_length() - 1][0].rule)
+        for mask, name in ((waits & self._waits_by_host, hosts[0]), (waits & ~self._waits_by_host, EVERY_HOST)):
+            if mask and self._lanes.wait(candidate, ordinal, mask, name):
+                candidate.mask &= ~mask
+
+    def _judged(self, candidate: Candidate, mask: int, lane: str) -> Iterator[tuple[CompiledRule, Hit]]:
+        """Give what a candidate is to sequences, now that its turn has come."""
+        skipping = self._skipping
+        assert skipping is not None
+        mask = skipping.narrow_candidate(mask, candidate.fields)
+        survivor: Survivor | None = None
+        for part in self.compiled.parts(mask) if mask else ():
+            roles = part.held(candidate.fields)
+            if not roles:
+                continue
+            survivor = survivor or _survivor(candidate)
+            hit = hit_of(candidate, part.rule, roles, survivor)
+            if hit is not None:
+                for role in roles:
+                    if role.kind == "positive":
+                        skipping.opened(role, lane, hit.time_ns, candidate.keys(role.by, part.rule))
+                yield part.rule, hit
 
     def _take(self, candidate: Candidate) -> Iterator[RuleMatch]:
         survivor: Survivor | None = None
@@ -128,7 +164,7 @@ class KernelDetector:
                 if role.kind == "positive":
                     keys = candidate.keys(role.by, rule)
                     for host in hosts:
-                        self._skipping.opened(role, host, hit.time_ns, keys)
+                        self._skipping.opened(role, host, hit.time_ns, keys, in_turn=self._lanes is None)
         if len(hosts) == 1:
             self._place(rule, hit, hosts[0])
         else:
@@ -196,6 +232,21 @@ class KernelDetector:
     def _matches(self, found: Iterable[tuple[CompiledRule, Completed]]) -> Iterator[RuleMatch]:
         for rule, sequence in found:
             yield sequence_match(rule, sequence, self._store)
+
+
+#: the order of events that most rules have
+_NAMES = FieldNames()
+
+
+def _waiting(compiled: CompiledRules) -> tuple[int, int]:
+    """Give the pieces of sequences whose events wait for their turn together, and which of them join by host."""
+    waits = by_host = 0
+    for number, (role, _) in enumerate(compiled.pieces):
+        names = role.rule.names
+        if role.rule.is_sequence and (names.timestamp, names.tiebreaker) == (_NAMES.timestamp, _NAMES.tiebreaker):
+            waits |= 1 << number
+            by_host |= 1 << number if role.rule.host_key else 0
+    return waits, by_host
 
 
 def hit_of(candidate: Candidate, rule: CompiledRule, roles: list[Role], survivor: Survivor) -> Hit | None:

@@ -19,10 +19,10 @@ _NO_ORDINAL: Final[Ordinal] = (0, (0, "", 0), 0)
 class DecodedFields:
     """The fields of a typed event by name, as lists of values; only fields that the rules read are there."""
 
-    __slots__ = ("_decoder", "_event", "_getters")
+    __slots__ = ("_decoder", "_getters", "event")
 
     def __init__(self, event: Any, decoder: FieldDecoder, getters: dict[str, Getter]) -> None:
-        self._event = event
+        self.event = event
         self._decoder = decoder
         self._getters = getters
 
@@ -31,11 +31,11 @@ class DecodedFields:
         getter = self._getters.get(name)
         if getter is None:
             getter = self._getters[name] = self._decoder.getter(name)
-        return getter(self._event)
+        return getter(self.event)
 
     def get(self, name: str, default: Sequence[Any] = ()) -> Sequence[Any]:
         getter = self._getters.get(name)
-        value = getter(self._event) if getter is not None else self.raw(name)
+        value = getter(self.event) if getter is not None else self.raw(name)
         if value is None:
             return default
         return [item for item in value if item is not None] if type(value) is tuple else (value,)

@@ -1,18 +1,26 @@
-"""Streams: hits wait until no earlier event can come, host by host, and then go through the machines in order."""
+"""Streams: events wait until no earlier one can come, host by host, and then go through the machines in order.
+
+What waits is a hit of one rule, or a candidate with the pieces of sequences that it fulfils: what it is to them is
+asked only when its turn has come, because most continue nothing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, heappush
 from itertools import count
 from typing import Any
 
 from maxspan.engine.detector import Counters
 from maxspan.engine.kernel.compiled import CompiledRule
+from maxspan.engine.kernel.events import Candidate
 from maxspan.engine.kernel.machine import Completed, Hit, Machine
+from maxspan.engine.reference.event import Ordinal
 from maxspan.languages import plan
 
 Found = tuple[CompiledRule, Completed]
+#: takes a candidate, the pieces of it that wait, and the name of its lane; gives what it is to sequences
+Judged = Callable[[Candidate, int, str], Iterable[tuple[CompiledRule, Hit]]]
 
 
 class Lane:
@@ -21,7 +29,7 @@ class Lane:
     __slots__ = ("heap", "latest_ns", "machines", "passed_ns")
 
     def __init__(self) -> None:
-        self.heap: list[tuple[Any, int, CompiledRule, Hit]] = []
+        self.heap: list[tuple[Ordinal, int, Hit | Candidate, Any]] = []
         self.machines: dict[CompiledRule, Machine] = {}
         self.latest_ns = -(2**63)
         self.passed_ns = -(2**63)
@@ -30,8 +38,9 @@ class Lane:
 class Lanes:
     """All lanes. A lane's time is that of its latest event; what is more than `lateness_ns` older has come."""
 
-    def __init__(self, counters: Counters, lateness_ns: int, most_keys: int) -> None:
+    def __init__(self, counters: Counters, lateness_ns: int, most_keys: int, judged: Judged) -> None:
         self.counters = counters
+        self._judged = judged
         #: an event that is exactly so late still finds its place; with no lateness at all, nothing waits
         self.wait_ns = lateness_ns + 1 if lateness_ns else 0
         self.most_keys = most_keys
@@ -51,14 +60,28 @@ class Lanes:
                 self.counters.late += 1
             return
         lane.latest_ns = max(lane.latest_ns, hit.time_ns)
-        heappush(lane.heap, (hit.ordinal, next(self._order), rule, hit))
+        heappush(lane.heap, (hit.ordinal, next(self._order), hit, rule))
         self._changed[name] = lane
+
+    def wait(self, candidate: Candidate, ordinal: Ordinal, mask: int, name: str) -> bool:
+        """Let pieces of a candidate wait; says whether it is in time."""
+        lane = self._lanes.get(name)
+        if lane is None:
+            lane = self._lanes[name] = Lane()
+        time_ns = ordinal[0]
+        if time_ns < lane.passed_ns:
+            return False
+        if time_ns > lane.latest_ns:
+            lane.latest_ns = time_ns
+        heappush(lane.heap, (ordinal, next(self._order), candidate, mask))
+        self._changed[name] = lane
+        return True
 
     def released(self) -> Iterator[Found]:
         """Give what is complete now that these events have come."""
         changed, self._changed = self._changed, {}
-        for lane in changed.values():
-            yield from self._release(lane, lane.latest_ns - self.wait_ns)
+        for name, lane in changed.items():
+            yield from self._release(name, lane, lane.latest_ns - self.wait_ns)
 
     def advance(self, now_ns: int) -> Iterator[Found]:
         """Let the clock of all lanes go on to `now_ns`, and forget lanes that hold nothing."""
@@ -66,19 +89,27 @@ class Lanes:
         for name in list(self._lanes):
             lane = self._lanes[name]
             lane.latest_ns = max(lane.latest_ns, now_ns)
-            yield from self._release(lane, now_ns - self.wait_ns)
+            yield from self._release(name, lane, now_ns - self.wait_ns)
             if not lane.heap and not lane.machines and lane.passed_ns < now_ns - 10 * self.wait_ns:
                 del self._lanes[name]
 
-    def _release(self, lane: Lane, until_ns: int) -> Iterator[Found]:
+    def _release(self, name: str, lane: Lane, until_ns: int) -> Iterator[Found]:
         heap = lane.heap
         while heap and heap[0][0][0] <= until_ns:
-            _, _, rule, hit = heappop(heap)
-            yield from self._take(lane, rule, hit)
+            yield from self._first(name, lane)
         if until_ns > lane.passed_ns:
             lane.passed_ns = until_ns
             for rule in list(lane.machines):
                 yield from self._let_pass(lane, rule, until_ns)
+
+    def _first(self, name: str, lane: Lane) -> Iterator[Found]:
+        """Take what is first in the order of a lane."""
+        _, _, item, more = heappop(lane.heap)
+        if isinstance(item, Hit):
+            yield from self._take(lane, more, item)
+        else:
+            for rule, hit in self._judged(item, more, name):
+                yield from self._take(lane, rule, hit)
 
     def _take(self, lane: Lane, rule: CompiledRule, hit: Hit) -> Iterator[Found]:
         machine = lane.machines.get(rule)
@@ -102,10 +133,9 @@ class Lanes:
 
     def finish(self) -> Iterator[Found]:
         """Let all time pass: no more events come."""
-        for lane in self._lanes.values():
+        for name, lane in self._lanes.items():
             while lane.heap:
-                _, _, rule, hit = heappop(lane.heap)
-                yield from self._take(lane, rule, hit)
+                yield from self._first(name, lane)
             for rule, machine in lane.machines.items():
                 for completed in machine.finish():
                     yield rule, completed

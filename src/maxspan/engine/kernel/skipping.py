@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 from typing import Any, Final
 
 from maxspan.engine.kernel.compiled import CompiledRule, CompiledRules, Role
-from maxspan.engine.kernel.events import hosts_of
+from maxspan.engine.kernel.events import DecodedFields, hosts_of
 from maxspan.engine.kernel.open_keys import EARLIEST, LATEST, OpenKeys
 from maxspan.engine.kernel.times import time_ns
 from maxspan.engine.reference.event import Key
@@ -120,6 +120,10 @@ class Skipping:
                 lane.passed |= shut
         return mask & ~shut
 
+    def narrow_candidate(self, mask: int, fields: Any) -> int:
+        """Do the same for a candidate's fields."""
+        return self.narrow(mask, fields.event) if type(fields) is DecodedFields else self.narrow_fields(mask, fields)
+
     def narrow_fields(self, mask: int, fields: Any) -> int:
         """Do the same for fields by name."""
         later = self.later(mask)
@@ -178,8 +182,11 @@ class Skipping:
                 heappush(ends, (until_ns, own))
         return lane.mask
 
-    def opened(self, role: Role, host: str, at_ns: int, found: Iterable[Key]) -> None:
-        """Note an event of a positive stage with its keys; the host is `EVERY_HOST` for rules that join across hosts."""
+    def opened(self, role: Role, host: str, at_ns: int, found: Iterable[Key], *, in_turn: bool = True) -> None:
+        """Note an event of a positive stage with its keys; the host is `EVERY_HOST` for rules that join across hosts.
+
+        Events that come before their turn are not `in_turn`: whether something waits for them is not known yet.
+        """
         following = self._opens.get(role)
         if following is None:
             return
@@ -189,7 +196,7 @@ class Skipping:
         assert isinstance(role.rule.query, plan.SequenceQuery)
         maxspan = role.rule.query.maxspan_ns
         longest = LATEST if maxspan is None else at_ns + maxspan
-        own_keys = None if role.begins else self._keys[role]
+        own_keys = None if role.begins or not in_turn else self._keys[role]
         for key in found:
             until_ns = longest
             if own_keys is not None:
