@@ -32,7 +32,7 @@ class BatchFields:
     def scalars(self, unit: Unit) -> Scalars:
         known = self._scalars.get(unit)
         if known is None:
-            known = self._scalars[unit] = Scalars(self.batch.array(unit), unit.type)
+            known = self._scalars[unit] = Scalars(self.batch.array(unit), unit.type, nested=not unit.is_top)
         return known
 
     def lists(self, unit: Unit) -> Lists:

@@ -22,10 +22,8 @@ class ParquetReader:
     Raises pyarrow's errors and OSError where the file cannot be read.
     """
 
-    def __init__(self, path: str, *, whole_rows: int = WHOLE_ROWS, batch_rows: int = BATCH_ROWS) -> None:
+    def __init__(self, path: str) -> None:
         self._path = path
-        self._whole_rows = whole_rows
-        self._batch_rows = batch_rows
         self._file = self._open(())
         self.schema = self._file.schema_arrow
         self.rows: int = self._file.metadata.num_rows
@@ -44,7 +42,7 @@ class ParquetReader:
         """Give all rows in order."""
         for group in range(self._file.num_row_groups):
             about = self._file.metadata.row_group(group)
-            whole = about.num_rows <= self._whole_rows and _size(about, first) <= WHOLE_BYTES
+            whole = about.num_rows <= WHOLE_ROWS and _size(about, first) <= WHOLE_BYTES
             if not about.num_rows:
                 continue
             if whole:
@@ -78,7 +76,7 @@ class ParquetReader:
 
     def _stream(self, group: int, units: Sequence[Unit]) -> Iterator[Any]:
         names = [unit.dotted for unit in units]
-        batches = self._file.iter_batches(self._batch_rows, row_groups=[group], columns=names, use_threads=False)
+        batches = self._file.iter_batches(BATCH_ROWS, row_groups=[group], columns=names, use_threads=False)
         return iter(batches)
 
 
