@@ -53,8 +53,12 @@ class FieldTable(dict[Any, int]):
             for leaf in plan.leaves(condition):
                 if leaf not in self.atoms:
                     self._add(leaf)
-        self._decisions = [(self._decision(condition), ~pieces) for condition, pieces in conditions.items()]
+        self._decisions = [(self._decision(condition), pieces) for condition, pieces in conditions.items()]
         self._held_by_nothing = [holds(0) for holds, _ in self._decisions]
+        self._mask_of_nothing = self.all
+        for held, (_, pieces) in zip(self._held_by_nothing, self._decisions, strict=True):
+            self._mask_of_nothing &= self.all if held else ~pieces
+        self._rivals: dict[int, list[int]] = {}
         self._touched: list[set[int]] = [set() for _ in self.atoms]
         for number, condition in enumerate(conditions):
             for leaf in plan.leaves(condition):
@@ -217,23 +221,41 @@ class FieldTable(dict[Any, int]):
         return known
 
     def _mask_of(self, bits: int) -> int:
-        """Rule out the pieces whose conditions the atoms do not fulfil."""
+        """Rule out the pieces whose conditions the atoms do not fulfil.
+
+        Only conditions that ask for one of the atoms differ from what they come to without any.
+        """
         touched: set[int] = set()
         rest = bits
         while rest:
             lowest = rest & -rest
             touched |= self._touched[lowest.bit_length() - 1]
             rest ^= lowest
-        held = self._held_by_nothing
-        if touched:
-            held = held.copy()
-            for number in touched:
-                held[number] = self._decisions[number][0](bits)
-        mask = self.all
-        for holds, (_, others) in zip(held, self._decisions, strict=True):
-            if not holds:
-                mask &= others
-        return mask
+        decisions, before = self._decisions, self._held_by_nothing
+        now = {number: decisions[number][0](bits) for number in touched}
+        mask, lost = self._mask_of_nothing, 0
+        for number, holds in now.items():
+            if holds and not before[number]:
+                possible = decisions[number][1]
+                for rival in self._rivals_of(number):
+                    if not now.get(rival, False):
+                        possible &= ~decisions[rival][1]
+                mask |= possible
+            elif before[number] and not holds:
+                lost |= decisions[number][1]
+        return mask & ~lost
+
+    def _rivals_of(self, number: int) -> list[int]:
+        """Give the other conditions that rule out pieces of a condition as long as there are no atoms."""
+        known = self._rivals.get(number)
+        if known is None:
+            pieces = self._decisions[number][1]
+            known = self._rivals[number] = [
+                other
+                for other, (_, theirs) in enumerate(self._decisions)
+                if other != number and theirs & pieces and not self._held_by_nothing[other]
+            ]
+        return known
 
     def _decision(self, condition: plan.Condition) -> Callable[[int], bool]:
         """Give what tells whether the atoms of a value fulfil a condition."""
