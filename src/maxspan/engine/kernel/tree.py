@@ -32,8 +32,13 @@ _MANY: Final = 0.25
 #: so many events decide the order of fields
 _SAMPLES: Final = 48
 
+#: so many events decide whether one gate is asked before the others: if it alone rules out this share of them
+_WATCHED: Final = 1_000
+_SHUT: Final = 0.25
+
 #: takes a decoded event and gives the pieces that it fulfils
 Step = Callable[[Any], int]
+_Steps = Callable[[Iterable[Any]], list[int]]
 
 
 class Tree:
@@ -62,9 +67,26 @@ class Tree:
         self._places = 0
         self._answers: list[Answers] = []
         self._remembered = self._characters = 0
-        paths = tuple(decoder.path(name) for name in (*self.gates, *self._told))
-        self.mask: Step = _first_step(paths)(self._roots)
-        self.masks: Callable[[Iterable[Any]], list[int]] = _first_steps(paths)(self._roots)
+        self._paths = tuple(decoder.path(name) for name in (*self.gates, *self._told))
+        self.mask: Step = _first_step(self._paths)(self._roots)
+        self._all_gates = _first_steps(self._paths, "")(self._roots, {})
+        self._watched = 0
+        self._shut = dict.fromkeys((name for name in self.gates if decoder.path(name)), 0)
+        self.masks: Callable[[Sequence[Any]], list[int]] = self._watch
+
+    def _watch(self, events: Sequence[Any]) -> list[int]:
+        """Find masks, and whether one gate alone rules out so much that it is best asked before the others."""
+        for name in self._shut:
+            gate, read = _Gate(self.tables[name], self._every), self.decoder.getter(name)
+            self._shut[name] += sum(not gate[read(event)] for event in events)
+        self._watched += len(events)
+        if self._watched >= _WATCHED:
+            name, shut = max(self._shut.items(), key=lambda item: item[1], default=("", 0))
+            self.masks = self._all_gates
+            if shut > _SHUT * self._watched:
+                gate = _Gate(self.tables[name], self._every)
+                self.masks = _first_steps(self._paths, self.decoder.path(name))(self._roots, gate)
+        return self._all_gates(events)
 
     def _root(self, key: tuple[Any, ...]) -> Step:
         values = [list(part) if type(part) is tuple else [] if part is None else [part] for part in key]
@@ -288,6 +310,23 @@ class Answers(dict[Any, Step]):
         return step
 
 
+class _Gate(dict[Any, bool]):
+    """Whether a value of one field leaves anything possible; texts are remembered, up to a bound."""
+
+    __slots__ = ("_every", "_table")
+
+    def __init__(self, table: FieldTable, every: int) -> None:
+        super().__init__()
+        self._table = table
+        self._every = every
+
+    def __missing__(self, value: Any) -> bool:
+        is_open = self._table.masks[self._table[value]] & self._every != 0
+        if (value is None or _is_text(value)) and len(self) < MOST_PLACES:
+            self[value] = is_open
+        return is_open
+
+
 class _Roots(dict[tuple[Any, ...], Step]):
     """The first steps, by the values of the fields that are asked at once."""
 
@@ -327,10 +366,11 @@ def _first_step(paths: tuple[str, ...]) -> Callable[[_Roots], Step]:
 
 
 @cache
-def _first_steps(paths: tuple[str, ...]) -> Callable[[_Roots], Callable[[Iterable[Any]], list[int]]]:
-    made: Callable[[_Roots], Callable[[Iterable[Any]], list[int]]] = _made(
-        f"def make(roots):\n    def steps(events):\n        return [roots[{_key(paths)}](event) for event in events]\n"
-        f"    return steps"
+def _first_steps(paths: tuple[str, ...], gate: str) -> Callable[[_Roots, Mapping[Any, bool]], _Steps]:
+    condition = f" if gate[event.{gate}] else 0" if gate else ""
+    made: Callable[[_Roots, Mapping[Any, bool]], _Steps] = _made(
+        "def make(roots, gate):\n    def steps(events):\n"
+        f"        return [roots[{_key(paths)}](event){condition} for event in events]\n    return steps"
     )
     return made
 
