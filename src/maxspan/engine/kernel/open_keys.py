@@ -12,6 +12,8 @@ EARLIEST: Final = -(2**63)
 LATEST: Final = 2**63
 #: With more keys than this, a stage is open for every key.
 MOST_KEYS: Final = 200_000
+#: Keys that are no longer open are looked for first when there are this many.
+PURGE_AT: Final = 2_000
 
 
 class OpenKeys:
@@ -35,7 +37,7 @@ class OpenKeys:
         self._keys: dict[Any, int] = {}
         self._any_until = EARLIEST
         self._forgotten_ns = EARLIEST
-        self._purge_at = 2_000
+        self._purge_at = PURGE_AT
 
     def is_open(self, event: Any, now_ns: int) -> bool:
         """Whether something may wait for this decoded event."""
@@ -109,4 +111,4 @@ class OpenKeys:
         if len(self._keys) > MOST_KEYS:
             self._any_until = max(self._any_until, *self._keys.values())
             self._keys.clear()
-        self._purge_at = max(2_000, 2 * len(self._keys))
+        self._purge_at = max(PURGE_AT, 2 * len(self._keys))
