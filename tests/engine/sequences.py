@@ -56,10 +56,11 @@ def _lines(seed: int, count: int, disorder: bool) -> list[bytes]:
     hosts = chance.choice([["x"], ["x", "y"], ["x", "x", "x", "y", None, ["x", "y"]]])
     users = chance.choice([["u"], ["u", "v"], ["u", "u", "v", None]])
     odd = chance.choice([0.0, 0.0, 0.1])
+    backwards = chance.choice([0.0, 0.05])
     out: list[bytes] = []
     for number in range(count):
         step = slow * chance.choice([0, 1, 100, 400, 1000, 1500])
-        now += -step if disorder and chance.random() < 0.05 else step
+        now += -step if disorder and chance.random() < backwards else step
         document = {
             "@timestamp": None if chance.random() < odd / 3 else now,
             "event": {
@@ -72,4 +73,5 @@ def _lines(seed: int, count: int, disorder: bool) -> list[bytes]:
         }
         broken = chance.random() < odd
         out.append(chance.choice([b"{ broken", b""]) if broken else json.dumps(document).encode())
-    return out
+    middle = chance.randrange(count + 1) if disorder and chance.random() < 0.5 else 0
+    return out[middle:] + out[:middle]

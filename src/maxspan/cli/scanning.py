@@ -126,6 +126,8 @@ def run(
     taken.close()
     progress.clear()
     _tell(scan.report, failure, options, things)
+    if status == 0 and not scan.report.complete:
+        return LOST  # a worker process was lost: never taken for a whole scan
     if status == 0 and options.strict and (scan.report.lost or not scan.report.counters.events):
         return LOST
     return status

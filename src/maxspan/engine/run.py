@@ -6,10 +6,10 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import Final, Literal, TypeAlias
 
-from maxspan.engine.detector import Detector
+from maxspan.engine.detector import Counters, Detector
 from maxspan.engine.match import RuleMatch
 from maxspan.engine.report import Report
-from maxspan.errors import UsageError
+from maxspan.errors import SourceError, UsageError
 from maxspan.rules.model import Rule, Ruleset
 from maxspan.sources.files import EventFiles
 
@@ -18,6 +18,8 @@ ENGINES: Final[tuple[Engine, ...]] = ("kernel", "reference")
 
 #: So many matches are held back, to give them in the order of time; with more, they come as they are found.
 _HELD: Final = 2000
+#: less than this is not worth more than one process, bytes
+_SMALL: Final = 4 << 20
 
 
 def default_engine() -> Engine:
@@ -40,7 +42,9 @@ class Scan:
     """One pass of a rule set over event files: `matches` once, then read `report`.
 
     `paths` are files, folders, globs and `-` for standard input. What cannot be read is in the report and never stops
-    the rest. `jobs` is the number of processes (only 1 so far).
+    the rest. With `jobs` so many processes read the events; what comes out is the same. A small input is read by one.
+    When a worker process is lost (killed, out of memory), `report.source_problems` says so, no more matches come, and
+    `report.complete` stays false.
     """
 
     def __init__(
@@ -52,15 +56,26 @@ class Scan:
         ignore_index: bool = False,
         jobs: int = 1,
     ) -> None:
-        if jobs != 1:
-            raise UsageError("only one job so far: leave out --jobs or give 1")
-        self._detector = make_detector(ruleset.runnable, engine=engine, ignore_index=ignore_index)
+        if jobs < 1:
+            raise UsageError("there must be at least one job")
+        if jobs > 1 and engine == "reference":
+            raise UsageError("the reference engine runs in one process: leave out --jobs, or --engine reference")
         self.files = EventFiles(paths)
+        if jobs > 1 and not _is_small(self.files):
+            from maxspan.engine.jobs import JobsDetector
+
+            self._source: _OneProcess | JobsDetector = JobsDetector(
+                ruleset.runnable, self.files, jobs=jobs, ignore_index=ignore_index
+            )
+        else:
+            self._source = _OneProcess(
+                make_detector(ruleset.runnable, engine=engine, ignore_index=ignore_index), self.files
+            )
         self.report = Report(
             engine=engine or default_engine(),
             files=len(self.files.files),
             total_bytes=self.files.total_bytes,
-            counters=self._detector.counters,
+            counters=self._source.counters,
             source_problems=self.files.problems,
         )
         self.report.take_rules(ruleset)
@@ -71,12 +86,11 @@ class Scan:
         `progress` is called after each chunk. The report is up to date whenever a match comes out, and also when the
         iterator is closed or an exception (an interrupt) ends it.
         """
-        report, detector = self.report, self._detector
+        report, source = self.report, self._source
         begin = time.perf_counter()
         held: list[RuleMatch] | None = []
         try:
-            for chunk in self.files.chunks():
-                found = detector.feed(chunk)
+            for found in source.chunks():
                 self._measure(begin)
                 if progress is not None:
                     progress(report)
@@ -90,21 +104,57 @@ class Scan:
             report.read_bytes = report.total_bytes
             if progress is not None:
                 progress(report)
-            found, held = (held or []) + detector.finish(), None
+            found, held = (held or []) + source.finish(), None
             self._measure(begin)
             yield from sorted(found, key=in_time)
             report.complete = True
         except KeyboardInterrupt:
             yield from sorted(held or [], key=in_time)
             raise
+        except SourceError:  # a worker was lost: the report says so
+            yield from sorted(held or [], key=in_time)
         finally:
+            source.close()
             self._measure(begin)
 
     def _measure(self, begin: float) -> None:
         report = self.report
         report.elapsed_seconds = time.perf_counter() - begin
-        report.read_bytes = max(report.read_bytes, self.files.bytes_done)
-        report.counters = self._detector.counters
+        report.read_bytes = max(report.read_bytes, self._source.bytes_done)
+        report.counters = self._source.counters
+
+
+class _OneProcess:
+    """A detector and its input, as `Scan` sees them."""
+
+    def __init__(self, detector: Detector, files: EventFiles) -> None:
+        self._detector, self._files = detector, files
+
+    @property
+    def counters(self) -> Counters:
+        return self._detector.counters
+
+    @property
+    def bytes_done(self) -> int:
+        return self._files.bytes_done
+
+    def chunks(self) -> Iterator[list[RuleMatch]]:
+        if any(file.kind == "parquet" for file in self._files.files):
+            from maxspan.engine.kernel.parquet import feed_files
+
+            return feed_files(self._detector, self._files)
+        return map(self._detector.feed, self._files.chunks())
+
+    def finish(self) -> list[RuleMatch]:
+        return self._detector.finish()
+
+    def close(self) -> None:
+        """There is nothing to end."""
+
+
+def _is_small(files: EventFiles) -> bool:
+    """Whether it takes longer to start processes than to read everything."""
+    return files.total_bytes < _SMALL and all(file.size for file in files.files)
 
 
 def scan_matches(

@@ -142,7 +142,10 @@ class Run(KernelDetector):
             survivor.kept = self._store.read(survivor.kept)
 
     def _place(self, rule: CompiledRule, hit: Hit, host: str) -> None:
-        if self._in_order is None or rule not in self._alone:
+        if self._in_order is None:
+            self._gathered.hit(rule, hit)
+            return
+        if rule not in self._alone:
             first, last = self._spans.get((rule, host), (hit.ordinal, hit.ordinal))
             self._spans[rule, host] = min(first, hit.ordinal), max(last, hit.ordinal)
             self._gathered.hit(rule, hit)
@@ -158,11 +161,12 @@ class Run(KernelDetector):
     def end(self) -> Summary:
         """Give how far everything goes."""
         out = Summary(lines=self._lines)
+        if self._in_order is None or self._head is None:
+            return out
         spans = dict(self._spans)
-        if self._in_order is not None and self._head is not None:
-            spans.update({place: (lane.first, lane.last) for place, lane in self._in_order.lanes.items()})
-            out.unsure = {rule.number for rule in self._in_order.unsure | self._head.unsure}
-            out.since, out.passed = self._head.since, self._head.passed()
+        spans.update({place: (lane.first, lane.last) for place, lane in self._in_order.lanes.items()})
+        out.unsure = {rule.number for rule in self._in_order.unsure | self._head.unsure}
+        out.since, out.passed = self._head.since, self._head.passed()
         out.places = {(rule.number, host): span for (rule, host), span in spans.items()}
         return out
 

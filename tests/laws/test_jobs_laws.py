@@ -1,0 +1,132 @@
+"""Several runs, joined, find what one process finds: any cuts, any order of events, unreadable lines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from maxspan.engine.detector import Counters
+from maxspan.engine.jobs.detector import JobsDetector
+from maxspan.engine.jobs.joining import Joining
+from maxspan.engine.jobs.parts import Part
+from maxspan.engine.jobs.run import Run
+from maxspan.engine.kernel.compiled import CompiledRules
+from maxspan.engine.kernel.detector import KernelDetector
+from maxspan.engine.match import RuleMatch
+from maxspan.languages import plan
+from maxspan.rules.model import Rule
+from maxspan.sources.chunk import Chunk
+from maxspan.sources.files import EventFiles
+from tests.engine.sequences import lines, queries, rules_of
+
+
+def one_process(rules: Sequence[Rule], chunks: Sequence[Chunk]) -> tuple[list[RuleMatch], Counters]:
+    detector = KernelDetector(rules)
+    found = [match for chunk in chunks for match in detector.feed(chunk)]
+    return [*found, *detector.finish()], detector.counters
+
+
+def joined(rules: Sequence[Rule], chunks: Sequence[Chunk], cuts: set[int]) -> tuple[list[RuleMatch], Counters]:
+    """Run chunks in runs that begin at the cuts, each without knowing of the others, then join them."""
+    compiled, counters = CompiledRules(rules), Counters()
+    joining = Joining(compiled, counters)
+    begins = sorted({0, *(cut for cut in cuts if cut < len(chunks))})
+    out: list[RuleMatch] = []
+    for begin, end in zip(begins, [*begins[1:], len(chunks)], strict=True):
+        run = Run(compiled, begin, ordered=True, chunk_bytes=65536)
+        parts = [Part("chunks", chunks=(chunk,)) for chunk in chunks[begin:end]]
+        results = [run.take(part) for part in parts]
+        summary = run.end()
+        if not parts:
+            continue
+        joining.begin(begin, parts[0])
+        out += [match for result in results for found in joining.take(begin, result) for match in found]
+        joining.join(begin, parts[-1], summary, run.join(joining.states_for(summary)))
+    out += joining.finish()
+    unsure = [rule.rule for rule in compiled.rules if rule.number in joining.unsure]
+    again = KernelDetector(unsure, skip=False)
+    out += [match for chunk in chunks for match in again.feed(chunk)]
+    out += again.finish()
+    counters.matches = len(out)
+    return out, counters
+
+
+@settings(max_examples=250)
+@given(st.lists(queries(), min_size=1, max_size=3), lines(), st.sets(st.integers(1, 30), max_size=4), st.integers(1, 3))
+def test_runs_that_are_joined_are_one(made: list[plan.Query], given_: list[bytes], cuts: set[int], size: int) -> None:
+    rules = rules_of(made)
+    chunks = [
+        Chunk(b"\n".join(given_[at : at + size]) + b"\n", first_line=at + 1) for at in range(0, len(given_), size)
+    ]
+    found, counters = joined(rules, chunks, cuts)
+    expected, expected_counters = one_process(rules, chunks)
+    assert counters == expected_counters
+    # rules that are unsure come last, in the order of rules: they need not be the same ones
+    assert sorted(found, key=_order) == sorted(expected, key=_order)
+    assert [m for m in found if len(m.events) == 1] == [m for m in expected if len(m.events) == 1]
+
+
+def _order(match: RuleMatch) -> str:
+    return repr((match.rule.id, [event and event.position for event in match.events], match.join_keys))
+
+
+@settings(max_examples=25)
+@given(
+    st.lists(queries(), min_size=1, max_size=3),
+    st.lists(lines(most=30), min_size=1, max_size=3),
+    st.sampled_from([2, 3]),
+    st.sampled_from([64, 512, 4096]),
+)
+def test_processes_are_one(made: list[plan.Query], files: list[list[bytes]], jobs: int, part_bytes: int) -> None:
+    rules = rules_of(made)
+    with TemporaryDirectory() as folder:
+        paths = []
+        for number, given_ in enumerate(files):
+            paths.append(Path(folder) / f"{number}.ndjson")
+            paths[-1].write_bytes(b"\n".join(given_) + b"\n" * (number % 2))
+        one = EventFiles(paths, chunk_bytes=256)
+        expected, counters = one_process(rules, list(one.chunks()))
+        several = EventFiles(paths, chunk_bytes=256)
+        detector = JobsDetector(rules, several, jobs=jobs, part_bytes=part_bytes, chunk_bytes=256)
+        found = [match for chunk in detector.chunks() for match in chunk]
+        found += detector.finish()
+        assert sorted(found, key=_order) == sorted(expected, key=_order)
+        assert detector.counters == counters
+        assert several.problems == one.problems
+        assert detector.bytes_done == one.total_bytes
+
+
+def _sequence(*stages: plan.Stage) -> list[Rule]:
+    return rules_of([plan.SequenceQuery((plan.Field("host.id"),), stages, 5 * 10**9)])
+
+
+def _chunks(*events: tuple[int, str]) -> list[Chunk]:
+    return [
+        Chunk(f'{{"@timestamp": {1000 * at}, "event": {{"category": "{what}"}}, "host": {{"id": "x"}}}}'.encode())
+        for at, what in events
+    ]
+
+
+A, B, ABSENT = plan.Stage("a", plan.TRUE), plan.Stage("b", plan.TRUE), plan.Stage("c", plan.TRUE, missing=True)
+
+
+@pytest.mark.parametrize(
+    "rules, events, cut",
+    [
+        (_sequence(A, B), [(9, "a"), (11, "b")], 1),
+        (_sequence(A, B), [(0, "b"), (10, "b"), (9, "a")], 2),  # passed over in the run before
+        (_sequence(A, ABSENT, B), [(9, "a"), (0, "b"), (10, "b")], 1),  # passed over behind the head of the run after
+        (_sequence(A, B, B), [(0, "a"), (1, "b"), (9, "a"), (10, "b"), (12, "b"), (30, "b")], 4),
+        (_sequence(A, B), [(9, "a"), (30, "c"), (10, "b")], 2),
+    ],
+)
+def test_what_a_border_may_cut(rules: list[Rule], events: list[tuple[int, str]], cut: int) -> None:
+    chunks = _chunks(*events)
+    expected, _ = one_process(rules, chunks)
+    assert len(expected) == 1
+    assert joined(rules, chunks, {cut})[0] == expected
