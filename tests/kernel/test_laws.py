@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maxspan.engine.kernel.detector import KernelDetector
+from maxspan.engine.kernel.literals import LiteralPatterns
 from maxspan.engine.kernel.patterns import FieldPatterns, PatternSet
 from maxspan.engine.kernel.text_tests import text_test
 from maxspan.engine.reference.condition import Evaluator
@@ -175,6 +176,21 @@ def test_a_set_that_runs_out_of_memory_misses_nothing(memory: int) -> None:
     for value in ("abcdefabcdefx7 and more", "nothing", "a" * 300 + "x39", "abcx0 abcdx1"):
         expected = sum(1 << number for number, test in tests.items() if test.fullmatch(value) is not None)
         assert small.bits(value) == expected
+
+
+@pytest.mark.parametrize("memory", [1 << 12, 1 << 14, 1 << 16, 1 << 26])
+def test_wildcards_that_run_out_of_memory_miss_nothing(memory: int) -> None:
+    small = LiteralPatterns(max_memory=memory)
+    patterns = [f"*{word}*{number}" for number in range(40) for word in ("Abc", "cba", f"x{number}")]
+    for number, pattern in enumerate(patterns):
+        small.add(pattern, 1 << number, insensitive=number % 2 == 0)
+    small.compile()
+    for value in ("xabcx7", "Abc 17 cba 21 x3 3", "a" * 300 + "x39 39", "nothing", "ABC0"):
+        expected = sum(
+            wildcard_test(pattern, insensitive=number % 2 == 0)(value) << number
+            for number, pattern in enumerate(patterns)
+        )
+        assert small.bits(value, fold(value)) == expected
 
 
 @pytest.mark.parametrize(
