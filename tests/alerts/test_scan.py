@@ -10,7 +10,6 @@ import pytest
 from maxspan.alerts.scan import alert_groups, scan_alerts
 from maxspan.engine.report import Report
 from maxspan.engine.run import Scan, in_time, scan_matches
-from maxspan.errors import UsageError
 from maxspan.rules.model import Ruleset
 from tests.alerts.detections import SEQUENCE, a_rule, connection, lines, matches, started
 
@@ -64,8 +63,3 @@ def test_matches_come_in_the_order_of_time() -> None:
 
 def test_matches_without_alerts(events: str) -> None:
     assert len(list(scan_matches(ruleset(PROCESS), [events]))) == 1
-
-
-def test_jobs_are_not_there_yet(events: str) -> None:
-    with pytest.raises(UsageError, match="one job"):
-        Scan(ruleset(PROCESS), [events], jobs=2)

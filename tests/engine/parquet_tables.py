@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from hypothesis import strategies as st
 
@@ -19,6 +17,9 @@ from maxspan.engine.kernel.detector import KernelDetector
 from maxspan.engine.match import RuleMatch
 from maxspan.sources.files import EventFiles
 from tests.laws.eql_texts import NAMES, texts
+
+pa = pytest.importorskip("pyarrow", reason="reading Parquet by columns wants pyarrow")
+pq = pytest.importorskip("pyarrow.parquet", reason="reading Parquet by columns wants pyarrow")
 
 NOON = datetime.datetime(2024, 5, 1, 10, 0, 0)
 MOMENTS = [NOON + datetime.timedelta(milliseconds=n) for n in (0, 1, 4000, 4999, 5001, 70_000)]

@@ -11,17 +11,12 @@ import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from maxspan.engine.kernel.detector import KernelDetector
+from maxspan.engine.kernel import parquet
+from maxspan.engine.kernel.columns import reading
 from maxspan.engine.reference.detector import ReferenceDetector
 from maxspan.languages import plan
 from maxspan.sources.files import EventFiles
-
-pytest.importorskip("pyarrow", reason="Parquet by columns wants pyarrow")
-pytest.importorskip("numpy", reason="Parquet by columns wants numpy")
-
-from maxspan.engine.kernel import parquet
-from maxspan.engine.kernel.columns import reading
-from tests.engine.parquet_tables import assert_same, by_columns, by_rows, said, tables, whole, write
+from tests.engine.parquet_tables import assert_same, by_rows, pa, tables, write
 from tests.kernel.test_laws import queries, rules_of
 
 EVERYTHING = plan.EventQuery(plan.Stage(None, plan.TRUE))
@@ -65,8 +60,6 @@ def test_files_of_several_kinds(made: list[plan.Query], first: Any, second: Any,
 @settings(max_examples=25)
 @given(queries, tables())
 def test_index_patterns_and_what_events_tell(made: list[plan.Query], table: Any) -> None:
-    import pyarrow as pa
-
     rows = table.num_rows
     told = ["logs-endpoint.events.process-default", "winlogbeat-x", None]
     table = table.append_column("_index", pa.array([told[n % 3] for n in range(rows)]))
@@ -77,6 +70,3 @@ def test_index_patterns_and_what_events_tell(made: list[plan.Query], table: Any)
     rules = [replace(rule, index=patterns[number % 3]) for number, rule in enumerate(rules)]
     with tempfile.TemporaryDirectory() as folder:
         assert_same(rules, [write(table, Path(folder, "e.parquet"))])
-
-
-__all__ = ["KernelDetector", "by_columns", "said", "whole"]

@@ -22,7 +22,7 @@ from maxspan.languages import plan
 from maxspan.rules.model import Rule
 from maxspan.sources.chunk import Chunk
 from maxspan.sources.files import EventFiles
-from tests.engine.sequences import lines, queries, rules_of
+from tests.engine.sequences import START, lines, queries, rules_of
 
 
 def one_process(rules: Sequence[Rule], chunks: Sequence[Chunk]) -> tuple[list[RuleMatch], Counters]:
@@ -107,7 +107,9 @@ def _sequence(*stages: plan.Stage) -> list[Rule]:
 
 def _chunks(*events: tuple[int, str]) -> list[Chunk]:
     return [
-        Chunk(f'{{"@timestamp": {1000 * at}, "event": {{"category": "{what}"}}, "host": {{"id": "x"}}}}'.encode())
+        Chunk(
+            f'{{"@timestamp": {START + 1000 * at}, "event": {{"category": "{what}"}}, "host": {{"id": "x"}}}}'.encode()
+        )
         for at, what in events
     ]
 
