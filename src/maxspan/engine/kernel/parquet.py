@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
 
+import duckdb
+
 from maxspan.engine.detector import Detector
 from maxspan.engine.kernel.columns.arrow import Unsuited, available, pa
 from maxspan.engine.kernel.columns.replay import MixedReplay
@@ -21,7 +23,7 @@ from maxspan.sources.files import EventFiles
 Note = Callable[[Problem], None]
 
 #: what reading by columns may meet in a file; from there on rows decide
-_FAILURES: Final[tuple[type[Exception], ...]] = (Unsuited, OSError, ValueError, KeyError, OverflowError)
+_FAILURES: Final = (Unsuited, duckdb.Error, OSError, ValueError, KeyError, OverflowError)
 
 
 def feed_files(detector: Detector, files: EventFiles) -> Iterator[list[RuleMatch]]:

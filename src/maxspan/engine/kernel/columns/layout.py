@@ -109,7 +109,9 @@ def _struct_members(type_: Any) -> list[tuple[str, Any]]:
 
 
 def _struct_children(type_: Any, other: Any) -> list[Any]:
-    if other.id != "struct" or [name for name, _ in other.children] != [name for name, _ in _struct_members(type_)]:
+    names = [name for name, _ in _struct_members(type_)]
+    # of a member's name rows keep what stands before a NUL
+    if other.id != "struct" or [name for name, _ in other.children] != names or any("\0" in name for name in names):
         raise Unsuited("structs that are not told apart by name")
     return [child for _, child in other.children]
 

@@ -8,9 +8,10 @@ from typing import Any, Final
 from maxspan.engine.kernel.columns.arrow import Unsuited, pa, pq
 from maxspan.engine.kernel.columns.layout import Unit
 
-#: Row groups up to this size, in rows and in bytes of the columns read, are read as one batch, dictionaries kept.
+#: Row groups up to this size, in rows and in bytes without compression, are read as one batch, dictionaries kept.
+#: (Sizes of single columns are not asked for: pyarrow ends the process where their metadata is damaged.)
 WHOLE_ROWS: Final = 150_000
-WHOLE_BYTES: Final = 96 << 20
+WHOLE_BYTES: Final = 192 << 20
 #: Of larger ones so many rows are read at a time.
 BATCH_ROWS: Final = 16_384
 _BUFFER: Final = 1 << 20
@@ -42,7 +43,7 @@ class ParquetReader:
         """Give all rows in order."""
         for group in range(self._file.num_row_groups):
             about = self._file.metadata.row_group(group)
-            whole = about.num_rows <= WHOLE_ROWS and _size(about, first) <= WHOLE_BYTES
+            whole = about.num_rows <= WHOLE_ROWS and about.total_byte_size <= WHOLE_BYTES
             if not about.num_rows:
                 continue
             if whole:
@@ -166,13 +167,6 @@ def _inner(tops: dict[str, Any], path: tuple[str, ...]) -> Any:
             return None
         found = found.field(name)
     return found
-
-
-def _size(about: Any, units: Sequence[Unit]) -> int:
-    """Give the bytes of the columns of these units in a row group, without compression."""
-    dotted = tuple(unit.dotted for unit in units)
-    columns = (about.column(n) for n in range(about.num_columns))
-    return sum(one.total_uncompressed_size for one in columns if one.path_in_schema.startswith(dotted))
 
 
 def _is_nested(leaf: Any, units: Sequence[Unit]) -> bool:
