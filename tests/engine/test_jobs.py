@@ -30,6 +30,7 @@ from tests.engine.sequences import START, rules_of
 ROOT = Path(__file__).parent.parent.parent
 TRACES = ROOT / "examples" / "traces"
 SHARED = os.environ.get("MAXSPAN_SHARED")
+MAXSPAN = [sys.executable, "-c", "from maxspan.cli.main import main; main()"]
 EVERY = [plan.EventQuery(plan.Stage("process", plan.TRUE))]
 PAIRS = plan.SequenceQuery(
     (plan.Field("host.id"),), (plan.Stage("process", plan.TRUE), plan.Stage("network", plan.TRUE)), 5 * 10**9
@@ -101,7 +102,7 @@ def test_a_pipe_is_read_once(tmp_path: Path) -> None:
     """Also where events are not in order, so that they have to be run a second time."""
     lines = events(3000)
     lines = lines[1500:] + lines[:1500]
-    command = [sys.executable, "-m", "maxspan", "query", _text(PAIRS), "-", "--format", "ndjson"]
+    command = [*MAXSPAN, "query", _text(PAIRS), "-", "--format", "ndjson"]
     told = [
         subprocess.run([*command, "--jobs", jobs], input=b"\n".join(lines), capture_output=True, check=True).stdout
         for jobs in ("1", "2")
@@ -177,7 +178,7 @@ def test_a_worker_without_memory_is_told(tmp_path: Path, monkeypatch: pytest.Mon
 @pytest.mark.parametrize("status, kill", [(3, "kill"), (130, "interrupt")])
 def test_the_command_never_takes_a_part_for_the_whole(status: int, kill: str) -> None:
     """Its input does not end: it can only end by being told to, or by noticing that a worker is gone."""
-    command = [sys.executable, "-m", "maxspan", "scan", "-", "--jobs", "2", "-r", str(ROOT / "rules" / "linux")]
+    command = [*MAXSPAN, "scan", "-", "--jobs", "2", "-r", str(ROOT / "rules" / "linux")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True) as process:
         assert process.stdin is not None and process.stderr is not None
         process.stdin.write(b"\n".join(events(6000)))
@@ -203,7 +204,7 @@ def test_the_command_never_takes_a_part_for_the_whole(status: int, kill: str) ->
 
 
 def test_workers_end_when_the_command_is_killed() -> None:
-    command = [sys.executable, "-m", "maxspan", "scan", "-", "--jobs", "2", "-r", str(ROOT / "rules" / "linux")]
+    command = [*MAXSPAN, "scan", "-", "--jobs", "2", "-r", str(ROOT / "rules" / "linux")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
         assert process.stdin is not None
         process.stdin.write(b"\n".join(events(6000)))
