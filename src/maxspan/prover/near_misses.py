@@ -251,6 +251,8 @@ class NearMisses:
         goals = list(conjuncts(self.scene.whole_condition(stage)))
         for name, to in values.items():
             goals += [Goal(plan.Comparison("==", plan.Field(name), plan.Literal(value))) for value in to]
+            if not to:  # an optional key that the sequence does not have
+                goals.append(Goal(plan.IsNull(plan.Field(name))))
         prefer = {**_beside(self.drafts[0]), **values}
         apart = [Goal(self.scene.whole_condition(other), False) for other in self.scene.stages]
         outcome = self.solver.solve([*goals, *apart], prefer=prefer, budget=self.budget())
