@@ -17,7 +17,7 @@ from maxspan.engine.kernel.skipping import EVERY_HOST, TIME, Skipping
 from maxspan.engine.kernel.survivors import LineStore, Survivor
 from maxspan.engine.match import MatchedEvent, RuleMatch
 from maxspan.engine.reference.event import FieldNames, make_event
-from maxspan.errors import Problem
+from maxspan.errors import Problem, UsageError
 from maxspan.languages import plan
 from maxspan.rules.model import Rule
 from maxspan.sources.chunk import Chunk
@@ -66,6 +66,7 @@ class KernelDetector:
         self._in_order = InOrder(self._store) if ordered else None
         self._gathered = Gathered(self._store)
         self._lanes = Lanes(self.counters, lateness_ns, most_keys, self._judged) if stream else None
+        self._options = {"ignore_index": ignore_index, "lateness_ns": lateness_ns, "most_keys": most_keys}
         self._waits = self._waits_by_host = 0
         if stream:
             self._waits, self._waits_by_host = _waiting(self.compiled)
@@ -179,6 +180,56 @@ class KernelDetector:
             self._in_order.take(rule, hit, host)
         else:
             self._gathered.hit(rule, hit)
+
+    # --- snapshots ---------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> bytes:
+        """Give the state of a stream, to go on from it later. Raises UsageError for a batch, which begins anew.
+
+        It holds the lines of events that may yet be part of a match.
+        """
+        if self._lanes is None:
+            raise UsageError("a snapshot is of a stream: a batch reads its events again")
+        from maxspan.engine.kernel.snapshot import StateWriter, sealed
+
+        writer = StateWriter(self.compiled.rules, self._store, self._hits)
+        return sealed(writer.body(self._options, self.counters, self._lanes, self._gathered))
+
+    def _hits(self, candidate: Candidate, mask: int) -> Iterator[tuple[CompiledRule, Hit]]:
+        """Give what a candidate may be to sequences, whether or not something waits for it."""
+        survivor = _survivor(candidate)
+        for part in self.compiled.parts(mask):
+            roles = part.held(candidate.fields)
+            hit = hit_of(candidate, part.rule, roles, survivor) if roles else None
+            if hit is not None:
+                yield part.rule, hit
+
+    @classmethod
+    def restore(
+        cls,
+        rules: Iterable[Rule],
+        data: bytes,
+        *,
+        ignore_index: bool = False,
+        lateness_ns: int = LATENESS_NS,
+        most_keys: int = MOST_KEYS,
+    ) -> KernelDetector:
+        """Make a stream that goes on from a snapshot, whose options must be the same.
+
+        What rules had begun that have changed since, or are gone, is forgotten: `counters.problems` names each of them.
+        Raises BadSnapshot (a SourceError) for bytes that are damaged, of another version, or made with other options.
+        """
+        from maxspan.engine.kernel.snapshot import BadSnapshot, StateReader, opened
+
+        out = cls(rules, ignore_index=ignore_index, stream=True, lateness_ns=lateness_ns, most_keys=most_keys)
+        assert out._lanes is not None
+        body = opened(data, out._options)
+        try:
+            state = StateReader(body, out.compiled.rules, out._skipping)
+            state.restore(out.counters, out._lanes, out._gathered, most_keys=most_keys)
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise BadSnapshot("snapshot-damaged", f"the snapshot does not hold what it should ({error})") from None
+        return out
 
     # --- the end -----------------------------------------------------------------------------------------------------
 

@@ -44,19 +44,20 @@ class Lanes:
         #: an event that is exactly so late still finds its place; with no lateness at all, nothing waits
         self.wait_ns = lateness_ns + 1 if lateness_ns else 0
         self.most_keys = most_keys
-        self._lanes: dict[str, Lane] = {}
+        #: by host; `late_position` is that of the last event that was too late
+        self.lanes: dict[str, Lane] = {}
         self._changed: dict[str, Lane] = {}
         self._order = count()
-        self._late_position = -1
+        self.late_position = -1
 
     def push(self, rule: CompiledRule, hit: Hit, name: str) -> None:
         """Let a hit wait in the lane of its host; one that is too late is counted, once for each event."""
-        lane = self._lanes.get(name)
+        lane = self.lanes.get(name)
         if lane is None:
-            lane = self._lanes[name] = Lane()
+            lane = self.lanes[name] = Lane()
         if hit.time_ns < lane.passed_ns:
-            if hit.survivor.position != self._late_position:
-                self._late_position = hit.survivor.position
+            if hit.survivor.position != self.late_position:
+                self.late_position = hit.survivor.position
                 self.counters.late += 1
             return
         lane.latest_ns = max(lane.latest_ns, hit.time_ns)
@@ -65,9 +66,9 @@ class Lanes:
 
     def wait(self, candidate: Candidate, ordinal: Ordinal, mask: int, name: str) -> bool:
         """Let pieces of a candidate wait; says whether it is in time."""
-        lane = self._lanes.get(name)
+        lane = self.lanes.get(name)
         if lane is None:
-            lane = self._lanes[name] = Lane()
+            lane = self.lanes[name] = Lane()
         time_ns = ordinal[0]
         if time_ns < lane.passed_ns:
             return False
@@ -76,6 +77,10 @@ class Lanes:
         heappush(lane.heap, (ordinal, next(self._order), candidate, mask))
         self._changed[name] = lane
         return True
+
+    def go_on(self, order: count[int]) -> None:
+        """Number hits from here on; those that wait already have earlier numbers."""
+        self._order = order
 
     def released(self) -> Iterator[Found]:
         """Give what is complete now that these events have come."""
@@ -86,12 +91,12 @@ class Lanes:
     def advance(self, now_ns: int) -> Iterator[Found]:
         """Let the clock of all lanes go on to `now_ns`, and forget lanes that hold nothing."""
         self._changed = {}
-        for name in list(self._lanes):
-            lane = self._lanes[name]
+        for name in list(self.lanes):
+            lane = self.lanes[name]
             lane.latest_ns = max(lane.latest_ns, now_ns)
             yield from self._release(name, lane, now_ns - self.wait_ns)
             if not lane.heap and not lane.machines and lane.passed_ns < now_ns - 10 * self.wait_ns:
-                del self._lanes[name]
+                del self.lanes[name]
 
     def _release(self, name: str, lane: Lane, until_ns: int) -> Iterator[Found]:
         heap = lane.heap
@@ -114,8 +119,7 @@ class Lanes:
     def _take(self, lane: Lane, rule: CompiledRule, hit: Hit) -> Iterator[Found]:
         machine = lane.machines.get(rule)
         if machine is None:
-            begins = hit.missing or (hit.positive and hit.positive[0][0] == 0)
-            if not begins:
+            if not hit.begins:
                 return
             assert isinstance(rule.query, plan.SequenceQuery)
             machine = lane.machines[rule] = Machine(rule.query, most_keys=self.most_keys)
@@ -133,10 +137,10 @@ class Lanes:
 
     def finish(self) -> Iterator[Found]:
         """Let all time pass: no more events come."""
-        for name, lane in self._lanes.items():
+        for name, lane in self.lanes.items():
             while lane.heap:
                 yield from self._first(name, lane)
             for rule, machine in lane.machines.items():
                 for completed in machine.finish():
                     yield rule, completed
-        self._lanes = {}
+        self.lanes = {}
