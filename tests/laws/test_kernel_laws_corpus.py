@@ -24,6 +24,8 @@ from maxspan.rules.model import Rule
 
 #: in the fast suite every so-manieth rule; the others in the slow one
 EVERY = 10
+#: seconds for a rule: on a busy machine the usual ones are not enough
+_PATIENCE = 300
 
 
 @cache
@@ -39,7 +41,7 @@ def corpus() -> tuple[Rule, ...]:
 
 @cache
 def proofs(start: int, step: int) -> tuple[Proof, ...]:
-    return tuple(prove(rule) for rule in corpus()[start::step])
+    return tuple(prove(rule, limit_seconds=_PATIENCE) for rule in corpus()[start::step])
 
 
 def kernel() -> Factory:
