@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from tests.sensor.host import Host, execute, fork, leave, running
 from tests.sensor.replay import ReplayBackend
 
@@ -17,7 +18,9 @@ from maxspan.engine.match import RuleMatch
 from maxspan.engine.reference.detector import ReferenceDetector
 from maxspan.languages import eql
 from maxspan.rules.model import Rule
+from maxspan.sensor import watcher as watcher_module
 from maxspan.sensor.alert_output import Alerts, LineSink, LossTold
+from maxspan.sensor.backend import KindCounters
 from maxspan.sensor.collector import Collector
 from maxspan.sensor.event_log import EventLog
 from maxspan.sensor.follow import Follow
@@ -284,3 +287,36 @@ def test_a_standard_error_that_nobody_reads_does_not_end_the_watch() -> None:
         screen.note("lost")
         screen.say("figures")
         screen.before_alert()
+
+
+def test_what_came_before_the_end_is_read_and_nothing_after_it() -> None:
+    class Busy(ReplayBackend):
+        """A host on which something happens all the time."""
+
+        def poll(self, timeout_ms: int) -> list[Record]:
+            if not self._records:
+                self._records = [(fork(5000, 60), False)]
+            return super().poll(timeout_ms)
+
+    host = Host()
+    backend = Busy([(fork(100 + number, 60), False) for number in range(50)], batch=5, live=True)
+    collector = Collector(backend, hashes=False, read_all=list, table=host.table)
+    told = io.StringIO()
+    watcher = Watcher(collector, Alerts(None, None), Screen(told), detector=None, lateness_ms=1)
+    begin = time.monotonic()
+    watcher.run(lambda: True, seconds=20)
+    assert time.monotonic() - begin < 5
+    assert (watcher.unread, told.getvalue()) == (0, "")
+
+
+def test_what_is_left_unread_at_the_end_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watcher_module, "DRAIN_S", 0.0)
+    backend = ReplayBackend([(fork(100 + number, 60), False) for number in range(50)], batch=5)
+    sent = KindCounters(seen=50, sent=50)
+    backend.counters = lambda: {"fork": sent}  # type: ignore[method-assign]
+    collector = Collector(backend, hashes=False, read_all=list, table=Host().table)
+    told = io.StringIO()
+    watcher = Watcher(collector, Alerts(None, None), Screen(told), detector=None, lateness_ms=1)
+    watcher.run(lambda: True, seconds=20)
+    assert watcher.unread == 50
+    assert "50 records still waited when the watch ended" in told.getvalue()

@@ -192,7 +192,9 @@ def _watch(
         screen.line(text)
     if watcher.broken:
         return CANNOT_WATCH
-    if strict and (ledger.lost or counters.late or counters.unreadable or counters.evicted or ledger.errors()):
+    if strict and (
+        ledger.lost or watcher.unread or counters.late or counters.unreadable or counters.evicted or ledger.errors()
+    ):
         return LOST
     return 1 if fail_on_alert and alerts.total else 0
 

@@ -39,7 +39,7 @@ class Collector:
     The backend has been started before: what happens while /proc is read waits in it, and nothing falls between.
     `watched` says of a path whether it is watched. `read_all` gives the processes that are there at the start; their
     events have the time `began_ns` (before the backend was started), so that nothing seen meanwhile is older.
-    `caught_up` is true when the last `poll` found nothing more to read.
+    `caught_up` is true when the last `poll` found nothing more to read; `newest_ns` is the time of the latest record.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class Collector:
         self.flows = Flows()
         self.keeps_events = False
         self.caught_up = False
+        self.newest_ns = 0
         self._busy = False
         self._began_ns = time.time_ns() if began_ns is None else began_ns
         self._read_all = read_all
@@ -93,6 +94,8 @@ class Collector:
                 raise
             return []
         self.caught_up = not records
+        if records:
+            self.newest_ns = max(self.newest_ns, records[-1].time_ns)
         if timeout_ms:
             self._busy = BUSY <= len(records) < FLOOD
         return self._fed(self._encoded(records)) if records else []

@@ -21,8 +21,10 @@ from maxspan.sources.chunk import Chunk
 CHUNK_BYTES: Final = 65_536
 LEDGER_S: Final = 60.0
 LOOK_S: Final = 1.0
-#: After the end is asked for, what lies in the ring is still taken for this long.
-DRAIN_S: Final = 2.0
+#: A file that cannot be written now and then is not told more often.
+QUIET_S: Final = 60.0
+#: After the end is asked for, what happened before is still taken for this long.
+DRAIN_S: Final = 10.0
 #: Batches that are read in a row before the rules have their turn.
 CATCH_UP: Final = 4
 
@@ -73,13 +75,15 @@ class Watcher:
         self.detector = detector
         self.events = events
         self.broken = ""
+        #: Records that had come and were not read before the end; at least 1 where their number is not known.
+        self.unread = 0
         self._display = display
         #: Until then matches may still wait for events that come out of order; a moment more than the rules wait.
         self._settled_at = 0.0
         self._lateness_s = lateness_ms / 1000 + 0.005
         self._losses = Losses(time.time_ns())
         self._lines = 1
-        self._failing: dict[str, str] = {}
+        self._failing: dict[str, tuple[str, float]] = {}
         self._anew: dict[str, int] = {}
         self._next_look = 0.0
         self._next_ledger = 0.0
@@ -123,12 +127,16 @@ class Watcher:
             self._advance(now_ns)
 
     def _drain(self) -> None:
-        deadline = time.monotonic() + DRAIN_S
+        """Take what happened until now; say so when there is too much of it."""
+        asked_ns, deadline = time.time_ns(), time.monotonic() + DRAIN_S
         while time.monotonic() < deadline:
-            lines = self.collector.poll(0)
-            self._take(lines)
-            if self.collector.caught_up:
+            self._take(self.collector.poll(0))
+            if self.collector.caught_up or self.collector.newest_ns >= asked_ns:
                 return
+        self.unread = sum(row.waiting for row in self.collector.ledger().rows)
+        count = f"{self.unread:,} records" if self.unread else "records (audit does not tell how many)"
+        self._display.note(f"{count} still waited when the watch ended: alerts that need them did not come")
+        self.unread = self.unread or 1
 
     def _finish(self) -> Ledger:
         ledger = self._look()
@@ -192,14 +200,16 @@ class Watcher:
         return ledger
 
     def _tell_failure(self, what: str, log: EventLog) -> None:
-        """Say once that a file cannot be written, and once that it can again; and each time that it was gone."""
+        """Say that a file cannot be written, and that it can again, once a minute at most; and each time that it was
+        gone."""
         if log.anew != self._anew.get(what, 0):
             self._anew[what] = log.anew
             self._display.note(f"{log.path} was removed or moved away: {what} go to a new file of this name")
-        before = self._failing.get(what, "")
-        if log.failure == before:
+        before, told_at = self._failing.get(what, ("", float("-inf")))
+        now = time.monotonic()
+        if log.failure == before or now < told_at + QUIET_S:
             return
-        self._failing[what] = log.failure
+        self._failing[what] = (log.failure, now)
         if log.failure:
             text = f"cannot write {what} to {log.path}: {log.failure}; the watch goes on without, and counts"
         else:

@@ -161,7 +161,7 @@ class AuditBackend:
                 self._swept_ns = now
                 out.extend(self._counted(self._translator.ended_unseen(now)))
             left = deadline - time.monotonic()
-            if out or left <= 0:
+            if out or (left <= 0 and not messages):  # a batch may end within an event: nothing yet, but more to read
                 return out
             if not messages:
                 select.select([self._socket.fileno()], [], [], min(left, _SWEEP_NS / 1e9))
