@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import msgspec
 
-from maxspan.engine.kernel.columns.arrow import Unsuited, is_there, np, pa, row_numbers
+from maxspan.engine.kernel.columns.arrow import Unsuited, integers, is_there, np, pa, row_numbers
 from maxspan.engine.kernel.columns.layout import is_list
 
 _decode = msgspec.json.Decoder().decode
@@ -33,9 +33,9 @@ def check(array: Any, type_: Any) -> None:
 def _check_values(array: Any, type_: Any) -> None:
     types = pa.types
     if types.is_timestamp(type_):
-        _check_times(array.drop_null().cast(pa.int64()).to_numpy(), type_)
+        _check_times(_known(array), type_)
     elif types.is_date(type_):
-        days = array.drop_null().cast(pa.int32()).to_numpy()
+        days = _known(array)
         if len(days) and (days.min() < _FIRST_US // _DAY_US or days.max() > _LAST_US // _DAY_US):
             raise Unsuited("a day beyond the calendar")
     elif is_list(type_):
@@ -113,8 +113,12 @@ def _is_plain(type_: Any) -> bool:
 
 
 def _codes(indices: Any, null: int) -> Any:
-    codes = (indices.fill_null(null) if indices.null_count else indices).to_numpy(zero_copy_only=False)
-    return codes.astype(np.int32, copy=False)
+    codes = integers(indices).astype(np.int32, copy=False)
+    return np.where(is_there(indices), codes, np.int32(null)) if indices.null_count else codes
+
+
+def _known(array: Any) -> Any:
+    return integers(array)[is_there(array)] if array.null_count else integers(array)
 
 
 def _check_times(numbers: Any, type_: Any) -> None:
@@ -130,7 +134,7 @@ def _check_times(numbers: Any, type_: Any) -> None:
 
 def time_texts(array: Any, type_: Any, *, nested: bool) -> list[str]:
     """Write times without nulls as the rows do."""
-    numbers = array.cast(pa.int64()).to_numpy()
+    numbers = integers(array)
     if type_.unit == "ns":
         texts = np.datetime_as_string(numbers.view("M8[ns]")).tolist()
         trimmed = [text.rstrip("0").removesuffix(".") for text in texts]
@@ -144,7 +148,7 @@ class Lists:
 
     def __init__(self, array: Any, type_: Any) -> None:
         self.items = Scalars(array.values, type_.value_type, nested=True)
-        offsets = array.offsets.to_numpy().astype(np.int64)
+        offsets = integers(array.offsets).astype(np.int64)
         self._starts, self._ends = offsets[:-1], offsets[1:]
         self.is_there = is_there(array)
         if array.null_count:
