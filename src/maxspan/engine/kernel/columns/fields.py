@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from maxspan.engine.kernel.columns.arrow import np, row_numbers
+from maxspan.engine.kernel.columns.arrow import integers, is_there, np, pa, row_numbers
 from maxspan.engine.kernel.columns.layout import Layout, Unit
 from maxspan.engine.kernel.columns.reading import Batch
-from maxspan.engine.kernel.columns.values import Lists, Scalars, check, encode_value, nested_values
+from maxspan.engine.kernel.columns.values import NS_OF, Lists, Scalars, check, encode_value, nested_values
 from maxspan.sources.document import decode_line, flatten
 
 #: a field of one row: a scalar, None where it is missing, or a tuple of scalars
@@ -78,6 +78,17 @@ class BatchFields:
         """Give a field of each row."""
         numbers, values = self.distinct(name, rows)
         return [values[number] for number in numbers.tolist()]
+
+    def times(self, name: str, rows: Any) -> list[int | None]:
+        """Give a field of each row as nanoseconds since 1970; None where it is null, or not a column of times alone."""
+        sources = self._layout.sources.get(name, [])
+        if len(sources) != 1 or sources[0].kind != "scalar" or not pa.types.is_timestamp(sources[0].type):
+            return [None] * len(rows)
+        array, scale = self.batch.array(sources[0]), NS_OF[sources[0].type.unit]
+        known = [number * scale for number in integers(array)[rows].tolist()]
+        if not array.null_count:
+            return list(known)
+        return [time if there else None for time, there in zip(known, is_there(array)[rows].tolist(), strict=True)]
 
     def _flattened(self, name: str, sources: Sequence[Unit], rows: Any) -> list[Value]:
         """Do what rows do: for lists in lists, lists of structs, and fields that stand in several columns."""

@@ -10,6 +10,7 @@ from maxspan.engine.kernel.columns.fields import BatchFields, Value
 from maxspan.engine.kernel.columns.layout import Layout, Node, Unit
 from maxspan.engine.kernel.columns.values import encode_value, nested_values
 from maxspan.engine.kernel.events import DecodedFields
+from maxspan.engine.kernel.skipping import TIME
 
 _HOLE: Final = b"%b"
 #: so many texts are written one by one before all are written at once
@@ -98,31 +99,24 @@ def _pattern(nodes: Sequence[Node], absent: set[Node], units: list[Unit], *, top
     return b"{" + b",".join(parts) + b"}"
 
 
-class RowsOfBatch:
-    """Rows of a batch, by their place among them; their columns are taken apart once, when they are asked for.
+class RowsOfBatch(dict[str, list[Value]]):
+    """Rows of a batch, by their place among them: `rows[field][place]`. Columns are read when they are asked for.
 
     With `rarely` texts are first written one by one, as only some are expected to be asked for.
     """
 
     def __init__(self, fields: BatchFields, texts: RowTexts, rows: Any, *, rarely: bool = False) -> None:
+        super().__init__()
         self._fields: BatchFields | None = fields
         self._writer: RowTexts | None = texts
         self._rows = rows
-        self._values: dict[str, list[Value]] = {}
         self._texts: list[bytes] | None = None
         self._singly = _SINGLY if rarely else 0
 
-    def value(self, name: str, place: int) -> Value:
-        """Give a field of one row."""
-        return self.values(name)[place]
-
-    def values(self, name: str) -> list[Value]:
-        """Give a field of all these rows."""
-        known = self._values.get(name)
-        if known is None:
-            assert self._fields is not None, "a field of a row that is gone"
-            known = self._fields.values(name, self._rows) if self._fields.has(name) else [None] * len(self._rows)
-            self._values[name] = known
+    def __missing__(self, name: str) -> list[Value]:
+        assert self._fields is not None, "a field of rows that are gone"
+        known = self._fields.values(name, self._rows) if self._fields.has(name) else [None] * len(self._rows)
+        self[name] = known
         return known
 
     def text(self, place: int) -> bytes:
@@ -134,6 +128,11 @@ class RowsOfBatch:
                 return self._writer.texts(self._rows[place : place + 1])[0]
             self._texts = self._writer.texts(self._rows)
         return self._texts[place]
+
+    def times(self) -> list[int | None]:
+        """Give the times of the rows, where their column is one of times; else None: their text has to be read."""
+        assert self._fields is not None
+        return self._fields.times(TIME, self._rows)
 
     def close(self) -> None:
         """Let the columns go; what was asked for before stays."""
@@ -151,10 +150,10 @@ class RowFields(DecodedFields):
 
     def raw(self, name: str) -> Value:
         """Give a field as a scalar, a tuple without nulls, or None."""
-        return self._rows.value(name, self._place)
+        return self._rows[name][self._place]
 
     def get(self, name: str, default: Sequence[Any] = ()) -> Sequence[Any]:
-        value = self._rows.value(name, self._place)
+        value = self._rows[name][self._place]
         if type(value) is tuple:
             return value or default
         return default if value is None else (value,)

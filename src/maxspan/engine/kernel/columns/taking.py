@@ -19,6 +19,7 @@ from maxspan.engine.kernel.detector import KernelDetector
 from maxspan.engine.kernel.events import Candidate
 from maxspan.engine.kernel.skipping import HOST, TIME
 from maxspan.engine.match import RuleMatch
+from maxspan.sources.timestamps import EARLIEST_NS, LATEST_NS
 
 #: the length of `2026-11-24T03:06:23.843389`
 _WITH_FRACTION: Final = 26
@@ -79,6 +80,7 @@ def take(detector: KernelDetector, rules: ColumnRules, path: str, first_row: int
     sure = RowsOfBatch(batch.fields, batch.texts, rows[certain])
     unsure = RowsOfBatch(batch.fields, batch.texts, rows[~certain], rarely=True)
     waiting, sure_waiting = _Waiting(unsure), _Waiting(sure)
+    times = sure.times()
     place = unsure_place = -1
     for row, number, is_sure in zip(rows.tolist(), numbers.tolist(), certain.tolist(), strict=True):
         mask = masks[number]
@@ -96,6 +98,9 @@ def take(detector: KernelDetector, rules: ColumnRules, path: str, first_row: int
             events, own = unsure, unsure_place
         text = events.text(own)
         candidate = Candidate(mask, RowFields(events, own), text, first + row, path, first_row + row, raw=text)
+        time_ns = times[place] if is_sure else None
+        if time_ns is not None and EARLIEST_NS <= time_ns <= LATEST_NS:
+            candidate._times[TIME] = time_ns
         out += detector._take(candidate)
     sure.close()
     unsure.close()
@@ -108,8 +113,8 @@ class _Waiting:
 
     def __init__(self, events: RowsOfBatch) -> None:
         self._events = events
-        self._times = [_quick(value) for value in events.values(TIME)]
-        self._hosts = [_listed(value) for value in events.values(HOST)]
+        self._times = [_quick(value) for value in events[TIME]]
+        self._hosts = [_listed(value) for value in events[HOST]]
         self._place = 0
 
     def at(self, place: int) -> _Waiting:
@@ -121,7 +126,7 @@ class _Waiting:
             return self._times[self._place]
         if name == HOST:
             return self._hosts[self._place]
-        return _listed(self._events.value(name, self._place)) or default
+        return _listed(self._events[name][self._place]) or default
 
 
 def _quick(value: Any) -> Sequence[Any]:

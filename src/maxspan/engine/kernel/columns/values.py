@@ -21,6 +21,8 @@ _LAST_US: Final = 253_402_300_799_999_999
 _LAST_NS: Final = 2**63 - 2
 _DAY_US: Final = 86_400_000_000
 _US_OF: Final = {"s": 1_000_000, "ms": 1_000, "us": 1}
+#: nanoseconds in what times are counted in
+NS_OF: Final = {"s": 10**9, "ms": 10**6, "us": 1000, "ns": 1}
 
 
 def check(array: Any, type_: Any) -> None:
