@@ -19,14 +19,29 @@ def maxspan_of(rule: CompiledRule) -> int:
     return _ENDLESS if rule.query.maxspan_ns is None else rule.query.maxspan_ns
 
 
+def runs_alone(rule: CompiledRule) -> bool:
+    """Whether sequences that lie within a run can be found without the rest: their hits are not sent on then."""
+    query = rule.query
+    return (
+        isinstance(query, plan.SequenceQuery)
+        and query.maxspan_ns is not None
+        and not any(stage.missing for stage in query.stages)
+        and rule.names.timestamp == TIME
+    )
+
+
 class HeadSkipping(Skipping):
     """Passes over what `Skipping` does, but not in the head of a run: up to a maxspan after the first such event.
 
-    `since` is the time of that event, by host.
+    `since` is the time of that event, by host. What the head has of rules that run alone is put aside: it is in the
+    mask, but `aside` bits further up. With `is_first` nothing came before the run, and so it has no head.
     """
 
     def __init__(self, rules: CompiledRules) -> None:
         super().__init__(rules)
+        self.is_first = False
+        self.aside = len(rules.pieces)
+        self._alone = sum(1 << number for number, (role, _) in enumerate(rules.pieces) if runs_alone(role.rule))
         self.since: dict[str, int] = {}
         by_maxspan: dict[int, int] = {}
         self._pinned = 0
@@ -46,7 +61,7 @@ class HeadSkipping(Skipping):
 
     def narrow(self, mask: int, event: Any) -> int:
         narrowed = super().narrow(mask, event)
-        if narrowed == mask:
+        if narrowed == mask or self.is_first:
             return mask
         time, host = self._asks(event)
         times = time if type(time) is tuple else (time,)
@@ -55,13 +70,13 @@ class HeadSkipping(Skipping):
 
     def narrow_fields(self, mask: int, fields: Any) -> int:
         narrowed = super().narrow_fields(mask, fields)
-        if narrowed == mask:
+        if narrowed == mask or self.is_first:
             return mask
         return narrowed | self._in_head(mask & ~narrowed, fields.get(TIME, ()), fields.get(HOST, ()))
 
     def _in_head(self, shut: int, times: Any, hosts: Any) -> int:
         now_ns = min((time for time in map(time_ns, times) if time is not None), default=None)
-        if now_ns is None:
+        if now_ns is None:  # what has no time is never passed over
             return shut
         kept = 0
         pinned = shut & self._pinned
@@ -72,4 +87,5 @@ class HeadSkipping(Skipping):
                     if maxspan < passed_ns:
                         break
                     kept |= part & own
-        return kept
+        alone = kept & self._alone
+        return kept ^ alone | alone << self.aside

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from maxspan.engine.detector import Counters
+from maxspan.engine.jobs.heads import runs_alone
 from maxspan.engine.jobs.parts import Part
-from maxspan.engine.jobs.run import RUN, Joined, PartResult, Place, Row, Summary, runs_alone
+from maxspan.engine.jobs.run import RUN, Joined, PartResult, Place, Row, Summary
 from maxspan.engine.kernel.compiled import CompiledRule, CompiledRules
 from maxspan.engine.kernel.gathered import Gathered
 from maxspan.engine.kernel.machine import Completed, State
@@ -121,13 +122,18 @@ class Joining:
             if own and (first[0] < passed_ns or (first[0] == passed_ns and passed & own)):
                 self.unsure.add(rule)
         self._forget_unsure()
-        return {place: self._states[place] for place in summary.places if place in self._states}
+        return {
+            place: state
+            for place, state in self._states.items()
+            if place in summary.places or place[1] in summary.since
+        }
 
     def join(self, number: int, last: Part, summary: Summary, joined: Joined) -> None:
         """Take what a run found once it knew what was unfinished before it."""
         for place, (_, latest) in summary.places.items():
             self._last[place] = max(latest, self._last.get(place, latest))
-            self._states.pop(place, None)
+        for place in [place for place in self._states if place in summary.places or place[1] in summary.since]:
+            del self._states[place]
         self._states.update(joined.states)
         for host, (passed_ns, passed) in summary.passed.items():
             before_ns, before = self._passed.get(host, (passed_ns, 0))

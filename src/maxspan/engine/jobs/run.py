@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from maxspan.engine.jobs.heads import HeadSkipping, maxspan_of
+from maxspan.engine.jobs.aside import Aside, open_for
+from maxspan.engine.jobs.heads import HeadSkipping, maxspan_of, runs_alone
 from maxspan.engine.jobs.parts import Part
 from maxspan.engine.kernel.compiled import CompiledRule, CompiledRules
 from maxspan.engine.kernel.detector import KernelDetector
+from maxspan.engine.kernel.events import Candidate
 from maxspan.engine.kernel.gathered import Gathered, Limited, Sampled
 from maxspan.engine.kernel.in_order import InOrder, new_machine
 from maxspan.engine.kernel.machine import Completed, Hit, Machine, State
 from maxspan.engine.kernel.reader import Reader
-from maxspan.engine.kernel.skipping import TIME
+from maxspan.engine.kernel.skipping import Skipping
 from maxspan.engine.match import RuleMatch
 from maxspan.engine.reference.event import Ordinal
 from maxspan.errors import Problem
-from maxspan.languages import plan
 from maxspan.rules.model import Rule
 
 #: The position of an event is the number of its run's first part, times this, and its place in the run: so they are in
@@ -70,23 +71,12 @@ class Joined:
     failure: str = ""
 
 
-def runs_alone(rule: CompiledRule) -> bool:
-    """Whether sequences that lie within a run can be found without the rest: their hits are not sent on then."""
-    query = rule.query
-    return (
-        isinstance(query, plan.SequenceQuery)
-        and query.maxspan_ns is not None
-        and not any(stage.missing for stage in query.stages)
-        and rule.names.timestamp == TIME
-    )
-
-
 class Run(KernelDetector):
     """Takes parts one after another.
 
-    Sequences of rules that run alone are found at once; in the head of the run their hits are kept too, until it is
-    known what was unfinished before the run. What other rules want is sent on with each part. With `ordered=False`
-    nothing is passed over and all hits are sent on.
+    Sequences of rules that run alone are found at once; in the head of the run their hits are kept too, and events that
+    nothing in the run waits for, until it is known what was unfinished before the run. What other rules want is sent on
+    with each part. With `ordered=False` nothing is passed over and all hits are sent on.
     """
 
     def __init__(self, compiled: CompiledRules, number: int, *, ordered: bool, chunk_bytes: int) -> None:
@@ -97,11 +87,15 @@ class Run(KernelDetector):
         self._spans: dict[tuple[CompiledRule, str], tuple[Ordinal, Ordinal]] = {}
         self._lines = 0
         self._path = ""
+        self._follows = number > 0
         self._head: HeadSkipping | None = None
+        self._aside = Aside(self._store)
         if ordered and any(rule.is_sequence for rule in compiled.rules):
             self._skipping = self._head = HeadSkipping(compiled)
             self._in_order = InOrder(self._store)
             self._reader = Reader(compiled, self.counters, self._head)
+            self._waits = compiled.every << self._head.aside
+            self._head.is_first = not self._follows
         self._alone = {rule for rule in compiled.rules if runs_alone(rule)}
         self._numbers = {rule.rule: rule.number for rule in compiled.rules}
 
@@ -141,6 +135,12 @@ class Run(KernelDetector):
         for survivor in survivors:
             survivor.kept = self._store.read(survivor.kept)
 
+    def _wait(self, candidate: Candidate) -> None:
+        """Put aside what only something from before the run may wait for; takes it off the candidate's mask."""
+        assert self._head is not None
+        self._aside.put(candidate, candidate.mask >> self._head.aside)
+        candidate.mask &= self.compiled.every
+
     def _place(self, rule: CompiledRule, hit: Hit, host: str) -> None:
         if self._in_order is None:
             self._gathered.hit(rule, hit)
@@ -152,7 +152,7 @@ class Run(KernelDetector):
             return
         self._in_order.take(rule, hit, host)
         lane = self._in_order.lanes.get((rule, host))
-        if lane is not None and hit.time_ns <= lane.first[0] + maxspan_of(rule):
+        if self._follows and lane is not None and hit.time_ns <= lane.first[0] + maxspan_of(rule):
             hit.survivor.keep(self._store)
             self._heads.setdefault((rule, host), []).append(hit)
 
@@ -176,17 +176,17 @@ class Run(KernelDetector):
         in_order = self._in_order
         if in_order is None:
             return out
-        for (rule, host), lane in in_order.lanes.items():
-            state = states.get((rule.number, host))
-            machine = lane.machine
-            if machine is not None:
+        rules = self.compiled.rules
+        before = {(rules[number], host): state for (number, host), state in states.items()}
+        continued = self._continued(before, out)
+        for place in {**in_order.lanes, **continued}:
+            lane, machine = in_order.lanes.get(place), continued.get(place)
+            if lane is not None and (machine is None or lane.last[0] > lane.first[0] + maxspan_of(place[0])):
+                machine = lane.machine
+            if machine is not None and lane is not None:
                 list(machine.advance(lane.last[0]))  # only forgets: no event of these rules is rightly missing
-            if state is not None:
-                before = self._continue(rule, state, self._heads.get((rule, host), []), out)
-                if lane.last[0] <= lane.first[0] + maxspan_of(rule):
-                    machine = before
             if machine is not None and not machine.is_empty:
-                out.states[rule.number, host] = self._portable(machine.state())
+                out.states[place[0].number, place[1]] = self._portable(machine.state())
         for rule, sequences in in_order.completed.items():
             out.completed.setdefault(rule.number, []).extend(sequences)
         for sequences in out.completed.values():
@@ -197,18 +197,32 @@ class Run(KernelDetector):
         out.failure = in_order.failure
         return out
 
-    def _continue(self, rule: CompiledRule, state: State, head: list[Hit], out: Joined) -> Machine:
-        """Let the hits of the head continue what was unfinished; sequences that begin in the run are known already."""
-        machine = new_machine(rule)
-        machine.resume(state)
-        old = {id(hit) for hit in state.hits()}
-        for hit in head:
-            for sequence in machine.take(hit):
-                if id(sequence.first) in old:
-                    out.completed.setdefault(rule.number, []).append(sequence)
-        if head:
-            list(machine.advance(head[-1].time_ns))  # only forgets
-        return machine
+    def _continued(
+        self, before: dict[tuple[CompiledRule, str], State], out: Joined
+    ) -> dict[tuple[CompiledRule, str], Machine]:
+        """Let the head continue what was unfinished; sequences that begin in the run are known already."""
+        if not before:
+            return {}
+        skipping = Skipping(self.compiled)
+        hits: dict[tuple[CompiledRule, str], list[Hit]] = {}
+        for (rule, host), state in before.items():
+            hits[rule, host] = list(self._heads.get((rule, host), ()))
+            for hit in (*state.hits(), *hits[rule, host]):
+                open_for(skipping, rule, hit, host)
+        for rule, host, hit in self._aside.found(self.compiled, skipping):
+            if (rule, host) in hits:
+                hits[rule, host].append(hit)
+        machines = {}
+        for (rule, host), state in before.items():
+            machine = machines[rule, host] = new_machine(rule)
+            machine.resume(state)
+            old = {id(hit) for hit in state.hits()}
+            # of one event, what ends sequences comes behind what is part of them
+            for hit in sorted(hits[rule, host], key=lambda hit: (hit.ordinal, not hit.positive)):
+                for sequence in machine.take(hit):
+                    if id(sequence.first) in old:
+                        out.completed.setdefault(rule.number, []).append(sequence)
+        return machines
 
     def _portable(self, state: State) -> State:
         """Put the lines themselves in the place of where they are kept."""
