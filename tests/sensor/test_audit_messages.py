@@ -136,12 +136,26 @@ def test_events_interleave_and_lost_ends_are_told() -> None:
     assert assembler.add(_message(SYSCALL, 1)) == []
     assert assembler.add(_message(SYSCALL, 2)) == []
     assert [event.serial for event in assembler.add(_message(EOE, 2))] == [2]
+    assembler.add(_message(SYSCALL, 2 + PATIENCE))
     late = assembler.add(_message(EOE, 2 + PATIENCE))
-    assert [(event.serial, event.complete) for event in late] == [(1, False)]
+    assert [(event.serial, event.complete) for event in late] == [(1, False), (2 + PATIENCE, True)]
     assert assembler.incomplete == 1
     assert assembler.add(_message(EXECVE, 9000)) == []
     assert assembler.flush() == []
     assert assembler.unusable == 1
+
+
+def test_a_call_that_was_lost_is_told_by_what_is_left_of_it() -> None:
+    assembler = Assembler()
+    assembler.add(_message(EOE, 1))
+    assert assembler.incomplete == 0  # it began before we listened
+    assembler.add(_message(SYSCALL, 2))
+    assembler.add(_message(EOE, 2))
+    assembler.add(_message(EOE, 3))
+    assert assembler.incomplete == 1
+    assembler.add(_message(EXECVE, 4))
+    assert assembler.add(_message(EOE, 4)) == []
+    assert (assembler.incomplete, assembler.unusable) == (2, 1)
 
 
 def test_an_accept_has_the_time_of_its_return() -> None:

@@ -236,3 +236,15 @@ def check(
     parent = event["process"].get("parent")
     if (pid, ticks) in parents and parent is not None:
         assert parent["entity_id"] == host.entity(*parents[pid, ticks])
+
+
+def test_what_ended_siblings_know_of_others_is_kept_once() -> None:
+    host = Host()
+    shell(host)
+    host.events(*(record for pid in (20, 21, 22) for record in (fork(pid, 60, 10, 50), leave(pid, 60))))
+    kept = [host.table.ended[pid].relations for pid in (20, 21, 22)]
+    assert b'"parent"' in kept[0]
+    assert kept[0] is kept[1] is kept[2]
+    host.events(fork(23, 61, 10, 50), execute(10, 50, "/usr/bin/zsh", "zsh"), leave(23, 61), leave(20, 60))
+    assert host.table.ended[23].relations != kept[0]
+    assert host.table.ended[20].relations is kept[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import signal
 import time
@@ -12,6 +11,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Final
 
 from maxspan.sensor.choose import Choice, open_backend
+from maxspan.sensor.memory import give_back
 from maxspan.sensor.watched_paths import DEFAULT_WATCHED
 
 if TYPE_CHECKING:
@@ -84,11 +84,4 @@ def _calm_the_garbage_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
-    _give_back_memory()
-
-
-def _give_back_memory() -> None:
-    """Hand what loading needed back to the system; the C library would keep it. Not every one can (musl cannot)."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    give_back()

@@ -28,6 +28,7 @@ class Process:
     __slots__ = (
         "_as_leader",
         "_as_parent",
+        "_of_children",
         "account",
         "cgroup",
         "comm",
@@ -75,6 +76,7 @@ class Process:
         self.relations = NO_RELATIONS
         self._as_parent = b""
         self._as_leader = b""
+        self._of_children = b""
 
     def changed(self) -> None:
         """Forget the parts that others show of this process: its program or its user is another one now."""
@@ -124,7 +126,13 @@ class Process:
     def end(self) -> None:
         """Let go of the others; late events of this process say what it knew of them."""
         if not self.ended:
-            self.relations = self.relations_part()
+            part, parent = self.relations_part(), self.parent
+            if parent is not None:  # siblings mostly have the same: it is kept once
+                if parent._of_children == part:
+                    part = parent._of_children
+                else:
+                    parent._of_children = part
+            self.relations = part
             self.ended = True
             self.parent = self.session = self.group = self.entry = None
 

@@ -15,6 +15,7 @@ from maxspan.sensor.collector import Collector
 from maxspan.sensor.event_log import EventLog
 from maxspan.sensor.ledger import Ledger
 from maxspan.sensor.losses import Losses, window_of
+from maxspan.sensor.memory import give_back
 from maxspan.sources.chunk import Chunk
 
 #: Chunks of this size decode fastest: they stay in the cache.
@@ -191,6 +192,7 @@ class Watcher:
         if minute:
             self._next_ledger = now + LEDGER_S
             self._take([self.collector.ledger_line(ledger, time.time_ns())])
+            give_back()
         self._display.status(ledger, self.alerts, minute=minute)
 
     def _look(self) -> Ledger:

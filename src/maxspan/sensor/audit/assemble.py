@@ -36,12 +36,18 @@ class Assembler:
         self._open: dict[int, AuditEvent] = {}
         #: Events without a SYSCALL message: changes of the configuration, or the message was lost.
         self.unusable = 0
+        #: Events of which something was lost: the end, or the call itself (its arguments, paths or end came alone).
         self.incomplete = 0
+        self._begun = False
 
     def add(self, message: Message) -> list[AuditEvent]:
         """Take a message in; give the events that it completes."""
         if message.type == EOE:
             event = self._open.pop(message.serial, None)
+            if event is None:
+                self.incomplete += self._begun
+            else:
+                self._begun = True  # before the first whole event, ends may come of what was not asked for yet
             return [*self._overdue(message.serial), *self._usable(event)]
         event = self._open.get(message.serial)
         if event is None:
@@ -74,7 +80,9 @@ class Assembler:
 
     def _usable(self, event: AuditEvent | None) -> list[AuditEvent]:
         if event is None or not event.syscall:
-            self.unusable += event is not None
+            if event is not None:
+                self.unusable += 1
+                self.incomplete += event.complete and bool(event.arguments or event.paths)
             return []
         return [event]
 
