@@ -45,6 +45,7 @@ TYPES: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
     "time ns": _moments("ns", None),
     "time us utc": _moments("us", "UTC"),
     "time ms rome": _moments("ms", "Europe/Rome"),
+    "time ns rome": _moments("ns", "Europe/Rome"),
     "date": (pa.date32(), st.dates()),
     "time of day": (pa.time64("us"), st.times()),
     "decimal": (pa.decimal128(10, 2), st.decimals(-99, 99, places=2).map(lambda d: decimal.Decimal(d))),
@@ -55,6 +56,7 @@ TYPES: dict[str, tuple[Any, st.SearchStrategy[Any]]] = {
     "numbers": (pa.list_(pa.int64()), st.lists(st.integers(-3, 3) | st.none(), max_size=3)),
     "doubles": (pa.list_(pa.float64()), st.lists(st.floats() | st.none(), max_size=3)),
     "moments": (pa.list_(pa.timestamp("ns")), st.lists(st.sampled_from(MOMENTS) | st.none(), max_size=2)),
+    "moments utc": (pa.list_(pa.timestamp("ns", "UTC")), st.lists(st.sampled_from(MOMENTS) | st.none(), max_size=2)),
     "lists": (pa.list_(pa.list_(pa.string())), st.lists(st.lists(words, max_size=2) | st.none(), max_size=2)),
     "category": (pa.dictionary(pa.int32(), pa.string()), words),
 }
@@ -90,7 +92,9 @@ def tables(draw: st.DrawFn) -> Any:
         )
 
     columns: list[tuple[tuple[str, ...], Any]] = []
-    moments = st.sampled_from(["time us", "time ms", "time ns", "time us utc", "time ms rome", "string"])
+    moments = st.sampled_from(
+        ["time us", "time ms", "time ns", "time us utc", "time ms rome", "time ns rome", "string"]
+    )
     columns.append((("@timestamp",), column(*TYPES[draw(moments)])))
     categories = draw(
         st.sampled_from([(pa.string(), CATEGORIES), (pa.list_(pa.string()), st.lists(CATEGORIES, max_size=2))])

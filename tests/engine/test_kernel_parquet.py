@@ -120,6 +120,19 @@ def test_hostile_names(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.usefixtures("no_rows")
+def test_nanoseconds_with_a_zone(tmp_path: Path) -> None:
+    """As pandas writes them."""
+    moment = pa.array([1714557600123456789, None], pa.int64()).cast(pa.timestamp("ns", "Europe/Rome"))
+    inner = pa.StructArray.from_arrays([moment], ["t"])
+    path = write(pa.table({"@timestamp": moment, "in": inner, "n": pa.array([1, 2])}), tmp_path / "e.parquet")
+    first = assert_same(EVERY, [path])[0][1][0]
+    assert first[1] == 1714557600123456789
+    assert first[0] == (
+        b'{"@timestamp":"2024-05-01T10:00:00.123456789Z","in":{"t":"2024-05-01 10:00:00.123456789+00"},"n":1}'
+    )
+
+
+@pytest.mark.usefixtures("no_rows")
 def test_one_field_in_several_columns(tmp_path: Path) -> None:
     table = pa.table(
         {
@@ -137,7 +150,6 @@ ROWS_ONLY: dict[str, Any] = {
     "wrapper": pa.array([{"process": {"name": "x"}}]),
     "fields": pa.array([{"process.name": ["x"]}]),
     "names alike": None,
-    "nanoseconds with zone": pa.array([NOON], pa.timestamp("ns", "UTC")),
     "time of day": pa.array([NOON.time()], pa.time64("ns")),
     "duration": pa.array([datetime.timedelta(1)], pa.duration("us")),
     "far": pa.array([2**62], pa.int64()).cast(pa.timestamp("us")),

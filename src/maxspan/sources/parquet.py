@@ -44,14 +44,19 @@ def rows_as_lines(path: str) -> Iterator[list[bytes]]:
 
 #: Types inside a type, past the names of fields. Nanoseconds do not fit Python's datetime, and it wants a
 #: package of its own for times with a zone: those come as text, these in UTC.
-_TIMES: Final = re.compile(r'"(?:[^"]|"")*"|\b(?:TIME(?:STAMP)? WITH TIME ZONE|TIMESTAMP_NS)(?=[,)\[]|$)')
-_AS: Final = {"TIMESTAMP WITH TIME ZONE": "TIMESTAMP", "TIMESTAMP_NS": "VARCHAR", "TIME WITH TIME ZONE": "VARCHAR"}
+_TIMES: Final = re.compile(r'"(?:[^"]|"")*"|\b(?:TIME(?:STAMP)? WITH TIME ZONE|TIMESTAMP(?:TZ)?_NS)(?=[,)\[]|$)')
+_AS: Final = {
+    "TIMESTAMP WITH TIME ZONE": "TIMESTAMP",
+    "TIMESTAMP_NS": "VARCHAR",
+    "TIMESTAMPTZ_NS": "VARCHAR",
+    "TIME WITH TIME ZONE": "VARCHAR",
+}
 
 
 def _column(name: str, type_: str) -> str:
     quoted = '"' + name.replace('"', '""') + '"'
-    if type_ == "TIMESTAMP_NS":
-        return f"replace(CAST({quoted} AS VARCHAR), ' ', 'T') || 'Z'"
+    if type_ in ("TIMESTAMP_NS", "TIMESTAMPTZ_NS"):
+        return f"replace(CAST(CAST({quoted} AS TIMESTAMP_NS) AS VARCHAR), ' ', 'T') || 'Z'"
     readable = _TIMES.sub(lambda found: _AS.get(found[0], found[0]), type_)
     return quoted if readable == type_ else f"CAST({quoted} AS {readable})"
 

@@ -160,7 +160,7 @@ def _ids(type_: Any) -> tuple[str, ...]:
         return _ids(type_.value_type) if types.is_string(type_.value_type) else ()
     if types.is_timestamp(type_):
         if type_.unit == "ns":
-            return ("timestamp_ns",) if type_.tz is None else ()
+            return ("timestamp_ns",) if type_.tz is None else ("timestamptz_ns",)
         return ("timestamp",) if type_.tz is None else ("timestamp with time zone",)
     if types.is_time(type_):
         return () if type_.unit == "ns" else ("time",)

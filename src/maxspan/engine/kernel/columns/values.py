@@ -140,7 +140,10 @@ def time_texts(array: Any, type_: Any, *, nested: bool) -> list[str]:
     if type_.unit == "ns":
         texts = np.datetime_as_string(numbers.view("M8[ns]")).tolist()
         trimmed = [text.rstrip("0").removesuffix(".") for text in texts]
-        return [text.replace("T", " ") for text in trimmed] if nested else [text + "Z" for text in trimmed]
+        if nested:
+            zone = "" if type_.tz is None else "+00"
+            return [text.replace("T", " ") + zone for text in trimmed]
+        return [text + "Z" for text in trimmed]
     texts = np.datetime_as_string((numbers * _US_OF[type_.unit]).view("M8[us]")).tolist()
     return [text.removesuffix(".000000") for text in texts]
 
