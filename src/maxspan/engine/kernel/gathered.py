@@ -14,12 +14,14 @@ from maxspan.engine.kernel.machine import Completed, Hit, in_order
 from maxspan.engine.kernel.survivors import LineStore, Survivor
 from maxspan.engine.limits import limit
 from maxspan.engine.match import RuleMatch
-from maxspan.engine.reference.event import Event, Key, Ordinal, make_event, shown_key
+from maxspan.engine.reference.event import Event, Key, Ordinal, shown_key
 from maxspan.engine.reference.sample import find_samples
 from maxspan.languages import plan
 
 #: a field of our own that says which stages of a sample an event fulfils; no event can hold it
 _MEMBER: Final = "\0stage"
+#: samples have no order
+_NO_ORDINAL: Final[Ordinal] = (0, (0, "", 0), 0)
 _ADVANCE: Final = 256
 _TRIM: Final = 1000
 
@@ -150,6 +152,6 @@ def sampled(candidate: Candidate, rule: CompiledRule, roles: list[Role], survivo
     """Keep of an event's fields the keys of a sample alone, and which stages it fulfils."""
     fields = {key.name: list(candidate.fields.get(key.name, ())) for role in roles for key in role.by}
     fields[_MEMBER] = [number for role in roles for number in role.numbers]
-    event = make_event(candidate.position, candidate.fields, rule.names, rule.evaluator)
+    time_ns = candidate.time_ns(rule.names.timestamp)
     keys = [(number, key) for role in roles for key in candidate.keys(role.by, rule) for number in role.numbers]
-    return Sampled(Event(event.position, fields, event.timestamp_ns, event.ordinal), survivor, keys)
+    return Sampled(Event(candidate.position, fields, time_ns, _NO_ORDINAL), survivor, keys)
