@@ -62,7 +62,7 @@ class HeadSkipping(Skipping):
     def narrow(self, mask: int, event: Any) -> int:
         narrowed = super().narrow(mask, event)
         if narrowed == mask or self.is_first:
-            return mask
+            return narrowed
         time, host = self._asks(event)
         times = time if type(time) is tuple else (time,)
         hosts = host if type(host) is tuple else () if host is None else (host,)
@@ -71,7 +71,7 @@ class HeadSkipping(Skipping):
     def narrow_fields(self, mask: int, fields: Any) -> int:
         narrowed = super().narrow_fields(mask, fields)
         if narrowed == mask or self.is_first:
-            return mask
+            return narrowed
         return narrowed | self._in_head(mask & ~narrowed, fields.get(TIME, ()), fields.get(HOST, ()))
 
     def _in_head(self, shut: int, times: Any, hosts: Any) -> int:
