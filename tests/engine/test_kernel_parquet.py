@@ -133,6 +133,23 @@ def test_nanoseconds_with_a_zone(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("no_rows")
+def test_times_of_96_bits(tmp_path: Path) -> None:
+    """As Spark writes them."""
+    moments = pa.array([1714557600123456789, -1, None, -1001, 2**62], pa.int64()).cast(pa.timestamp("ns"))
+    table = pa.table({"@timestamp": moments, "n": pa.array(range(5))})
+    assert len(assert_same(EVERY, [write(table, tmp_path / "e.parquet", use_deprecated_int96_timestamps=True)])) == 5
+
+
+@pytest.mark.usefixtures("no_rows")
+def test_encodings_without_dictionaries(tmp_path: Path) -> None:
+    table = pa.table({"process.name": ["x", "y", "z"], "event.category": ["a"] * 3, "n": [1.5, 2.5, None]})
+    kinds = ["DELTA_BYTE_ARRAY", "DELTA_LENGTH_BYTE_ARRAY", "BYTE_STREAM_SPLIT"]
+    encodings = dict(zip(table.column_names, kinds, strict=True))
+    path = write(table, tmp_path / "e.parquet", use_dictionary=False, column_encoding=encodings)
+    assert len(assert_same(rules('a where process.name == "y"'), [path])) == 1
+
+
+@pytest.mark.usefixtures("no_rows")
 def test_one_field_in_several_columns(tmp_path: Path) -> None:
     table = pa.table(
         {

@@ -32,7 +32,12 @@ class ParquetReader:
         self._keeping: dict[str, Any] = {}
 
     def _open(self, dictionaries: Sequence[str]) -> Any:
-        return pq.ParquetFile(self._path, read_dictionary=list(dictionaries), buffer_size=_BUFFER)
+        return pq.ParquetFile(
+            self._path,
+            read_dictionary=list(dictionaries),
+            buffer_size=_BUFFER,
+            coerce_int96_timestamp_unit="us",  # as DuckDB does
+        )
 
     def close(self) -> None:
         for file in (self._file, *self._keeping.values()):
@@ -60,7 +65,7 @@ class ParquetReader:
         return self._read(group, units, "later")
 
     def _read(self, group: int, units: Sequence[Unit], which: str) -> list[Any]:
-        """Read a row group as one batch; with dictionaries if that works, which it does not for some nested columns."""
+        """Read a row group as one batch; with dictionaries if that works, which it does not for some columns and encodings."""
         names = [unit.dotted for unit in units]
         if which not in self._keeping:
             leaves = [self._file.schema.column(n) for n in range(len(self._file.schema))]
@@ -70,7 +75,7 @@ class ParquetReader:
         if file is not None:
             try:
                 return _single(file.read_row_group(group, columns=names, use_threads=False))
-            except pa.ArrowNotImplementedError:
+            except (pa.ArrowNotImplementedError, OSError):  # what is damaged fails once more below
                 file.close()
                 self._keeping[which] = None
         return _single(self._file.read_row_group(group, columns=names, use_threads=False))
