@@ -34,7 +34,11 @@ def feed_files(detector: Detector, files: EventFiles) -> Iterator[list[RuleMatch
     for file in files.files:
         before = files.bytes_done
         if file.kind == "parquet" and isinstance(detector, KernelDetector) and takes_columns(detector):
-            yield from feed_parquet(detector, file.path, note=files.problems.append)
+
+            def progress(share: float, before: int = before, size: int = file.size) -> None:
+                files.bytes_done = before + int(share * size)
+
+            yield from feed_parquet(detector, file.path, note=files.problems.append, progress=progress)
         else:
             part = copy.copy(files)
             part.files = (file,)
@@ -49,11 +53,18 @@ def takes_columns(detector: KernelDetector) -> bool:
     return available() and detector._lanes is None
 
 
-def feed_parquet(detector: KernelDetector, path: str | Path, *, note: Note | None = None) -> Iterator[list[RuleMatch]]:
+def feed_parquet(
+    detector: KernelDetector,
+    path: str | Path,
+    *,
+    note: Note | None = None,
+    progress: Callable[[float], None] | None = None,
+) -> Iterator[list[RuleMatch]]:
     """Feed the rows of a Parquet file to a detector, and give the matches that are certain by then.
 
     Matches, positions, numbers of rows and counters are those of feeding the rows as lines, but for `counters.bytes`,
-    which counts bytes of columns. What cannot be read is told to `note`; nothing is raised for it.
+    which counts bytes of columns. What cannot be read is told to `note`; nothing is raised for it. `progress` is told
+    the share of the rows that has been read.
     """
     path = str(path)
     done = 0
@@ -78,6 +89,8 @@ def feed_parquet(detector: KernelDetector, path: str | Path, *, note: Note | Non
             done += batch.rows
             if replay is not None:
                 replay.add_rows(batch.rows)
+            if progress is not None and batch.total:
+                progress(min(1.0, done / batch.total))
             yield found
     finally:
         if replay is not None:

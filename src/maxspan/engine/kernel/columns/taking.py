@@ -26,9 +26,10 @@ _WITH_FRACTION: Final = 26
 
 
 class Prepared(NamedTuple):
-    """A batch of which everything is read that can fail: so many rows, and those that fulfil something."""
+    """A batch of which everything is read that can fail: `rows` of all `total`, and those that fulfil something."""
 
     rows: int
+    total: int
     bytes: int
     groups: Groups
     fields: BatchFields
@@ -49,7 +50,7 @@ def prepared(rules: ColumnRules, path: str) -> Iterator[Prepared]:
             groups = finder.find(fields)
             if len(groups.rows):
                 fields.check(rest)
-            yield Prepared(batch.rows, batch.bytes, groups, fields, RowTexts(layout, fields))
+            yield Prepared(batch.rows, reader.rows, batch.bytes, groups, fields, RowTexts(layout, fields))
     finally:
         reader.close()
 
