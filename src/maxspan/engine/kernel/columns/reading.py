@@ -65,7 +65,7 @@ class ParquetReader:
         return self._read(group, units, "later")
 
     def _read(self, group: int, units: Sequence[Unit], which: str) -> list[Any]:
-        """Read a row group as one batch; with dictionaries if that works, which it does not for some columns and encodings."""
+        """Read a row group as one batch; with dictionaries where that works (not for all nested columns)."""
         names = [unit.dotted for unit in units]
         if which not in self._keeping:
             leaves = [self._file.schema.column(n) for n in range(len(self._file.schema))]
