@@ -14,28 +14,32 @@ SECOND = 10**9
 START = 1_714_557_600_000
 
 
-@st.composite
-def queries(draw: st.DrawFn, *, missing: bool = True, pipes: bool = True) -> plan.Query:
-    """Give a query over the categories a, b and c: mostly sequences by host, user, both or neither."""
-    kind = draw(st.sampled_from(["sequence"] * 6 + ["event", "sample"]))
-    by = draw(st.sampled_from([("host.id",), ("host.id", "user.id"), ("user.id",), ()]))
-    keys = tuple(plan.Field(name, draw(st.booleans()) and name == "user.id") for name in by)
+def queries() -> st.SearchStrategy[plan.Query]:
+    """Give queries over the categories a, b and c: mostly sequences by host, user, both or neither."""
+    return st.builds(_query, st.integers(0, 2**32))
+
+
+def _query(seed: int) -> plan.Query:
+    chance = random.Random(seed)
+    kind = chance.choice(["sequence"] * 8 + ["event", "sample"])
+    by = chance.choice([("host.id",), ("host.id",), ("host.id", "user.id"), ("user.id",), ()])
+    keys = tuple(plan.Field(name, name == "user.id" and chance.random() < 0.5) for name in by)
     if kind == "event":
-        chosen = (plan.Pipe(draw(st.sampled_from(["head", "tail"])), 2),) if pipes and draw(st.booleans()) else ()
-        return plan.EventQuery(plan.Stage(draw(st.sampled_from("abc")), plan.TRUE), chosen)
+        pipes = (plan.Pipe(chance.choice(["head", "tail"]), 2),) if chance.random() < 0.5 else ()  # type: ignore[arg-type]
+        return plan.EventQuery(plan.Stage(chance.choice("abc"), plan.TRUE), pipes)
     if kind == "sample":
-        stages = tuple(plan.Stage(draw(st.sampled_from("abc")), plan.TRUE) for _ in range(2))
-        return plan.SampleQuery(keys or (plan.Field("host.id"),), stages)
+        both = tuple(plan.Stage(chance.choice("abc"), plan.TRUE) for _ in range(2))
+        return plan.SampleQuery(keys or (plan.Field("host.id"),), both)
     stages = tuple(
-        plan.Stage(draw(st.sampled_from("abc")), plan.TRUE, runs=draw(st.sampled_from([1, 1, 1, 2])))
-        for _ in range(draw(st.integers(2, 3)))
+        plan.Stage(chance.choice("abc"), plan.TRUE, runs=chance.choice([1, 1, 1, 2]))
+        for _ in range(chance.choice([2, 3, 3, 4]))
     )
-    maxspan = draw(st.sampled_from([1, 2, 5, 5, None]))
-    if missing and maxspan and draw(st.integers(0, 3)) == 0:
-        place = draw(st.integers(0, len(stages)))
-        absent = plan.Stage(draw(st.sampled_from("abc")), plan.TRUE, missing=True)
+    maxspan = chance.choice([1, 2, 5, 5, 5, None])
+    if maxspan and chance.random() < 0.15:
+        place = chance.randint(0, len(stages))
+        absent = plan.Stage(chance.choice("abc"), plan.TRUE, missing=True)
         stages = (*stages[:place], absent, *stages[place:])
-    until = plan.Stage(draw(st.sampled_from("abc")), plan.TRUE) if draw(st.integers(0, 2)) == 0 else None
+    until = plan.Stage(chance.choice("abcd"), plan.TRUE) if chance.random() < 0.3 else None
     return plan.SequenceQuery(keys, stages, maxspan and maxspan * SECOND, until)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -57,9 +58,19 @@ def joined(rules: Sequence[Rule], chunks: Sequence[Chunk], cuts: set[int]) -> tu
 
 
 @settings(max_examples=250)
-@given(st.lists(queries(), min_size=1, max_size=3), lines(), st.sets(st.integers(1, 30), max_size=4), st.integers(1, 3))
-def test_runs_that_are_joined_are_one(made: list[plan.Query], given_: list[bytes], cuts: set[int], size: int) -> None:
+@given(
+    st.lists(queries(), min_size=2, max_size=5),
+    lines(),
+    st.sampled_from([0.0, 0.05, 0.2, 0.4]),
+    st.integers(0, 2**32),
+    st.integers(1, 3),
+)
+def test_runs_that_are_joined_are_one(
+    made: list[plan.Query], given_: list[bytes], density: float, seed: int, size: int
+) -> None:
     rules = rules_of(made)
+    chance = random.Random(seed)
+    cuts = {cut for cut in range(1, len(given_)) if chance.random() < density}
     chunks = [
         Chunk(b"\n".join(given_[at : at + size]) + b"\n", first_line=at + 1) for at in range(0, len(given_), size)
     ]
