@@ -9,7 +9,12 @@ import pytest
 
 _TREE = "maxspan.engine.kernel.tree"
 _KEYS = "maxspan.engine.kernel.open_keys"
-_SETTLED: dict[str, Any] = {f"{_TREE}._SAMPLES": 2, f"{_TREE}._WATCHED": 2, f"{_KEYS}.PURGE_AT": 1}
+_SETTLED: dict[str, Any] = {
+    f"{_TREE}._SAMPLES": 2,
+    f"{_TREE}._WATCHED": 2,
+    f"{_KEYS}.PURGE_AT": 1,
+    f"{_TREE}.MOST_BEGINNINGS": 2,
+}
 _WAYS: dict[str, dict[str, Any]] = {
     "as it is": {},
     "settled by class": {**_SETTLED, f"{_TREE}._MANY": -1.0, f"{_TREE}._SHUT": 0.0},

@@ -22,6 +22,8 @@ GATES: Final = ("event.category", "event.type", "event.action", "host.os.type")
 TOLD: Final = ("data_stream.type", "data_stream.dataset", "data_stream.namespace", "event.dataset", "_index")
 #: The tree is forgotten when it has this many places, or the first step so many combinations.
 MOST_PLACES: Final = 20_000
+#: What is behind the first step is forgotten when it leads to so many beginnings.
+MOST_BEGINNINGS: Final = 1_000
 #: Answers are forgotten when there are this many, or this many characters in their values.
 MOST_ANSWERS: Final = 100_000
 MOST_CHARACTERS: Final = 8_000_000
@@ -31,7 +33,6 @@ MOST_CLASSES: Final = 20_000
 _MANY: Final = 0.25
 #: so many events decide the order of fields
 _SAMPLES: Final = 48
-
 #: so many events decide whether one gate is asked before the others: if it alone rules out this share of them
 _WATCHED: Final = 1_000
 _SHUT: Final = 0.25
@@ -96,6 +97,9 @@ class Tree:
     def _beginning(self, mask: int) -> Beginning:
         known = self._beginnings.get(mask)
         if known is None:
+            if len(self._beginnings) >= MOST_BEGINNINGS:
+                self._roots.clear()
+                self._beginnings.clear()
             known = self._beginnings[mask] = Beginning(self, mask, self._later)
         return known
 
