@@ -28,6 +28,14 @@ class ParquetReader:
         self._file = self._open(())
         self.schema = self._file.schema_arrow
         self.rows: int = self._file.metadata.num_rows
+        metadata = self._file.metadata.metadata or {}
+        #: all that says how columns are to be understood
+        leaves = (self._file.schema.column(n) for n in range(len(self._file.schema)))
+        self.about_schema = (
+            tuple(self.schema.names),
+            tuple((leaf.path, leaf.physical_type, str(leaf.logical_type), leaf.converted_type) for leaf in leaves),
+            tuple(sorted(metadata.items())),
+        )
         #: readers that keep dictionaries, by the columns that they read; None where that is not possible
         self._keeping: dict[str, Any] = {}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, Final, NamedTuple
 
 import duckdb
@@ -21,6 +21,8 @@ from maxspan.engine.kernel.skipping import HOST, TIME
 from maxspan.engine.match import RuleMatch
 from maxspan.sources.timestamps import EARLIEST_NS, LATEST_NS
 
+_MOST_SCHEMAS: Final = 100
+_seen: dict[Hashable, tuple[list[str], list[Any]]] = {}
 #: the length of `2026-11-24T03:06:23.843389`
 _WITH_FRACTION: Final = 26
 
@@ -40,7 +42,7 @@ def prepared(rules: ColumnRules, path: str) -> Iterator[Prepared]:
     """Read a file batch by batch. Raises Unsuited, pyarrow's errors, OSError where rows have to go on from there."""
     reader = ParquetReader(path)
     try:
-        layout = layout_of(reader.schema, *_described(path))
+        layout = layout_of(reader.schema, *_described(path, reader.about_schema))
         needed = layout.needed(rules.names)
         rest = tuple(unit for unit in layout.units if unit not in needed)
         finder = MaskFinder(rules.tables, rules.categories, rules.compiled.every, rules.applies, rules.masks)
@@ -55,15 +57,21 @@ def prepared(rules: ColumnRules, path: str) -> Iterator[Prepared]:
         reader.close()
 
 
-def _described(path: str) -> tuple[list[str], list[Any]]:
-    connection = duckdb.connect()
-    try:
-        relation = connection.sql(
-            "SELECT * FROM read_parquet(?, hive_partitioning = false)", params=[glob.escape(path)]
-        )
-        return list(relation.columns), list(relation.types)
-    finally:
-        connection.close()
+def _described(path: str, about_schema: Hashable) -> tuple[list[str], list[Any]]:
+    """Give the names and types that DuckDB sees; files of one schema are asked once."""
+    known = _seen.get(about_schema)
+    if known is None:
+        connection = duckdb.connect()
+        try:
+            query = "SELECT * FROM read_parquet(?, hive_partitioning = false)"
+            relation = connection.sql(query, params=[glob.escape(path)])
+            known = list(relation.columns), list(relation.types)
+        finally:
+            connection.close()
+        if len(_seen) >= _MOST_SCHEMAS:
+            _seen.clear()
+        _seen[about_schema] = known
+    return known
 
 
 def take(detector: KernelDetector, rules: ColumnRules, path: str, first_row: int, batch: Prepared) -> list[RuleMatch]:
