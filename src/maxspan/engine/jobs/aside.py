@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from maxspan.engine.kernel.compiled import CompiledRule, CompiledRules
 from maxspan.engine.kernel.detector import hit_of
@@ -16,6 +16,8 @@ from maxspan.sources.document import decode_line, flatten
 
 #: so many events are kept decoded; of more, only the lines
 _DECODED: Final = 10_000
+
+Found: TypeAlias = tuple[CompiledRule, str, Hit]
 
 
 @dataclass(slots=True)
@@ -42,28 +44,38 @@ class Aside:
         survivor.keep(self._store)
         self._puts.append(_Put(mask, survivor, candidate.fields if len(self._puts) < _DECODED else None))
 
-    def found(self, compiled: CompiledRules, skipping: Skipping) -> Iterator[tuple[CompiledRule, str, Hit]]:
-        """Give hits of what is open in `skipping`, by rule and host; they open what follows them."""
-        for put in self._puts:
-            survivor = put.survivor
-            fields = put.fields
-            if fields is None:
-                fields = flatten(decode_line(self._store.read(survivor.kept)))
-            mask = skipping.narrow_candidate(put.mask, fields)
-            if not mask:
+    def found(self, compiled: CompiledRules, skipping: Skipping) -> Iterator[Found]:
+        """Give hits of what is open in `skipping`, by rule and host; they open what follows them.
+
+        Of rules whose events are not in order all hits are given.
+        """
+        hits = [found for put in self._puts for found in self._hits(put, compiled, skipping, put.mask)]
+        if skipping.unsure:
+            hits = [found for found in hits if found[0] not in skipping.unsure]
+            own = sum(1 << number for number, (role, _) in enumerate(compiled.pieces) if role.rule in skipping.unsure)
+            hits += [found for put in self._puts for found in self._hits(put, compiled, None, put.mask & own)]
+        yield from hits
+
+    def _hits(self, put: _Put, compiled: CompiledRules, skipping: Skipping | None, mask: int) -> Iterator[Found]:
+        survivor, fields = put.survivor, put.fields
+        if fields is None:
+            fields = flatten(decode_line(self._store.read(survivor.kept)))
+        if skipping is not None:
+            mask = skipping.narrow_candidate(mask, fields)
+        if not mask:
+            return
+        candidate = Candidate(mask, fields, b"", survivor.position, survivor.path, survivor.line)
+        for part in compiled.parts(mask):
+            rule = part.rule
+            roles = part.held(fields)
+            hit = hit_of(candidate, rule, roles, survivor) if roles else None
+            if hit is None:
                 continue
-            candidate = Candidate(mask, fields, b"", survivor.position, survivor.path, survivor.line)
-            for part in compiled.parts(mask):
-                rule = part.rule
-                roles = part.held(fields)
-                hit = hit_of(candidate, rule, roles, survivor) if roles else None
-                if hit is None:
-                    continue
-                hosts = candidate.hosts if rule.host_key else (EVERY_HOST,)
-                for host in hosts:
+            hosts = candidate.hosts if rule.host_key else (EVERY_HOST,)
+            for host in hosts:
+                if skipping is not None:
                     open_for(skipping, rule, hit, host)
-                    own = hit if len(hosts) == 1 else hit.of_host(host, rule.host_place or 0)
-                    yield rule, host, own
+                yield rule, host, hit if len(hosts) == 1 else hit.of_host(host, rule.host_place or 0)
 
 
 def open_for(skipping: Skipping, rule: CompiledRule, hit: Hit, host: str) -> None:

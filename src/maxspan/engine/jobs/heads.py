@@ -33,8 +33,9 @@ def runs_alone(rule: CompiledRule) -> bool:
 class HeadSkipping(Skipping):
     """Passes over what `Skipping` does, but not in the head of a run: up to a maxspan after the first such event.
 
-    `since` is the time of that event, by host. What the head has of rules that run alone is put aside: it is in the
-    mask, but `aside` bits further up. With `is_first` nothing came before the run, and so it has no head.
+    `first` is the earliest time of such events, and what they are, by host. What the head has of rules that run alone
+    is put aside: it is in the mask, but `aside` bits further up. With `is_first` nothing came before the run, and so it
+    has no head.
     """
 
     def __init__(self, rules: CompiledRules) -> None:
@@ -42,7 +43,8 @@ class HeadSkipping(Skipping):
         self.is_first = False
         self.aside = len(rules.pieces)
         self._alone = sum(1 << number for number, (role, _) in enumerate(rules.pieces) if runs_alone(role.rule))
-        self.since: dict[str, int] = {}
+        self.first: dict[str, tuple[int, int]] = {}
+        self._since: dict[str, int] = {}
         by_maxspan: dict[int, int] = {}
         self._pinned = 0
         for number, (role, _) in enumerate(rules.pieces):
@@ -82,7 +84,10 @@ class HeadSkipping(Skipping):
         pinned = shut & self._pinned
         for name, part in ((hosts_of(hosts)[0], pinned), (EVERY_HOST, shut & ~pinned)):
             if part:
-                passed_ns = now_ns - self.since.setdefault(name, now_ns)
+                first_ns, first = self.first.get(name, (now_ns, 0))
+                if now_ns <= first_ns:
+                    self.first[name] = now_ns, part | (first if now_ns == first_ns else 0)
+                passed_ns = now_ns - self._since.setdefault(name, now_ns)
                 for maxspan, own in self._heads:
                     if maxspan < passed_ns:
                         break

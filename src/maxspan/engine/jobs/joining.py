@@ -109,10 +109,15 @@ class Joining:
     def states_for(self, summary: Summary) -> dict[Place, State]:
         """Check that a run is in order with those before it, and give what it may continue."""
         self.unsure |= summary.unsure
-        for place, last in self._last.items():
-            since = summary.since.get(place[1])
-            if since is not None and last[0] > since and place[0] in self._skipped:
-                self.unsure.add(place[0])
+        for (rule, host), last in self._last.items():
+            if host in summary.shut and self._meets(rule, summary.shut[host], last[0]):
+                self.unsure.add(rule)
+        for rule, host in self._states:
+            if host in summary.shut and host in self._passed:
+                passed_ns, passed = self._passed[host]
+                alike = passed_ns if passed & self._skipped.get(rule, 0) else passed_ns - 1
+                if self._meets(rule, summary.shut[host], alike):
+                    self.unsure.add(rule)
         for (rule, host), (first, _) in summary.places.items():
             last_before = self._last.get((rule, host))
             if rule in self._alone and last_before is not None and first <= last_before:
@@ -123,16 +128,19 @@ class Joining:
                 self.unsure.add(rule)
         self._forget_unsure()
         return {
-            place: state
-            for place, state in self._states.items()
-            if place in summary.places or place[1] in summary.since
+            place: state for place, state in self._states.items() if place in summary.places or place[1] in summary.shut
         }
+
+    def _meets(self, rule: int, shut: tuple[int, int], last_ns: int) -> bool:
+        """Whether events of a rule that nothing waited for came after later ones, or may have at the same time."""
+        own = self._skipped.get(rule, 0)
+        return own != 0 and (shut[0] < last_ns or (shut[0] == last_ns and shut[1] & own != 0))
 
     def join(self, number: int, last: Part, summary: Summary, joined: Joined) -> None:
         """Take what a run found once it knew what was unfinished before it."""
         for place, (_, latest) in summary.places.items():
             self._last[place] = max(latest, self._last.get(place, latest))
-        for place in [place for place in self._states if place in summary.places or place[1] in summary.since]:
+        for place in [place for place in self._states if place in summary.places or place[1] in summary.shut]:
             del self._states[place]
         self._states.update(joined.states)
         for host, (passed_ns, passed) in summary.passed.items():

@@ -52,12 +52,13 @@ class PartResult:
 class Summary:
     """What a run tells at its end, before it knows what came before: how far everything goes.
 
-    `places` have the first and last hit; `since` and `passed` are times by host of what nothing waited for.
+    `places` have the first and last hit; `shut` and `passed` are the earliest and the latest time of what nothing
+    waited for, and what that was, by host.
     """
 
     places: dict[Place, tuple[Ordinal, Ordinal]] = field(default_factory=dict)
     unsure: set[int] = field(default_factory=set)
-    since: dict[str, int] = field(default_factory=dict)
+    shut: dict[str, tuple[int, int]] = field(default_factory=dict)
     passed: dict[str, tuple[int, int]] = field(default_factory=dict)
     lines: int = 0
 
@@ -166,7 +167,7 @@ class Run(KernelDetector):
         spans = dict(self._spans)
         spans.update({place: (lane.first, lane.last) for place, lane in self._in_order.lanes.items()})
         out.unsure = {rule.number for rule in self._in_order.unsure | self._head.unsure}
-        out.since, out.passed = self._head.since, self._head.passed()
+        out.shut, out.passed = self._head.first, self._head.passed()
         out.places = {(rule.number, host): span for (rule, host), span in spans.items()}
         return out
 
