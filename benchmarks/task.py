@@ -151,9 +151,8 @@ def _parquet_path(name: str, tops: dict[str, Any]) -> str:
 
 def parquet(work: Work) -> None:
     """maxspan over Parquet, by columns."""
-    from maxspan.engine.kernel.parquet import feed_parquet
-
     from maxspan.engine.kernel.detector import KernelDetector
+    from maxspan.engine.kernel.parquet import feed_parquet
 
     detector = KernelDetector(work.rules)
     found: Counter[str] = Counter()

@@ -317,6 +317,15 @@ def test_wildcards_together_are_wildcards_alone(patterns: list[str], value: str)
     assert every.bits(value, fold(value)) == expected
 
 
+@pytest.mark.parametrize("name", ['a"b', "a\\b", "a\nb", 'x.a"b'])
+def test_fields_with_names_that_json_escapes_are_read(name: str) -> None:
+    rules = rules_of([plan.EventQuery(plan.Stage(None, plan.Comparison("==", plan.Field(name), plan.Literal("v"))))])
+    lines = [json.dumps({name: "v"}).encode(), json.dumps({name: "w", "n": "v"}).encode()]
+    expected = run(ReferenceDetector(rules), lines, 2)
+    assert len(expected) == 1
+    assert run(KernelDetector(rules), lines, 2) == expected
+
+
 def test_a_wrapper_without_names_goes_as_well() -> None:
     rules = rules_of([plan.EventQuery(plan.Stage(None, plan.Comparison("==", plan.Field("n"), plan.Literal(1))))])
     for detector in (ReferenceDetector(rules), KernelDetector(rules)):

@@ -6,7 +6,8 @@ of objects, null objects, wrapped documents, what is not strict JSON.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Collection
 from operator import attrgetter
 from typing import Any, Final
 
@@ -26,6 +27,9 @@ _options.log_errors = False
 _DOTTED: Final = re2.compile(rb'\.[^"]*"\s*:', _options)
 _ESCAPED: Final = re2.compile(rb'\\u00[0-9a-fA-F]{2}[^"]*"\s*:', _options)
 
+#: what JSON does not write as it is
+_ESCAPES: Final = re.compile(r'["\\\x00-\x1f]')
+
 Tree = dict[str, Any]
 Getter = Callable[[Any], Any]
 
@@ -34,12 +38,15 @@ class FieldDecoder:
     """Decodes the given fields; `getter(name)` reads one of them from a decoded event: None where it is missing.
 
     Where one name is also the beginning of another (`a` and `a.b`), an event that decodes has an object there, and the
-    shorter name is missing.
+    shorter name is missing. Names that JSON writes with escapes are not read: then the decoder is not `complete`, and
+    events have to go the general way.
     """
 
-    def __init__(self, names: Iterable[str]) -> None:
+    def __init__(self, names: Collection[str]) -> None:
         tree: Tree = {}
-        for name in sorted(names):
+        plain = sorted(name for name in set(names) if not _ESCAPES.search(name))
+        self.complete = len(plain) == len(set(names))
+        for name in plain:
             here = tree
             for part in name.split("."):
                 here = here.setdefault(part, {})

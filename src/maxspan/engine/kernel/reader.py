@@ -35,7 +35,7 @@ class Reader:
         """Give the candidates of a chunk, in the order of its lines; take each before asking for the next."""
         data = chunk.data
         self._counters.bytes += len(data)
-        read = None if is_dotted(data) else self._typed(data)
+        read = None if not self._rules.decoder.complete or is_dotted(data) else self._typed(data)
         if read is None:
             yield from self._line_by_line(chunk)
             return
@@ -80,7 +80,7 @@ class Reader:
 
     def _line(self, chunk: Chunk, number: int, line: bytes) -> Candidate | None:
         position = self._counters.events
-        if not is_dotted(line):
+        if self._rules.decoder.complete and not is_dotted(line):
             try:
                 event = self._rules.decoder.decode(line)
                 mask = self._rules.tree.mask(event)
