@@ -124,8 +124,8 @@ class Run(KernelDetector):
         return result
 
     def _send_on(self, gathered: Gathered, result: PartResult) -> None:
-        for rule, hits in gathered.hits.items():
-            result.hits[rule.number] = hits
+        for number, hit in gathered.hits.sorted():
+            result.hits.setdefault(number, []).append(hit)
         for rule, limited in gathered.limited.items():
             result.limited[rule.number] = limited
         for rule, samples in gathered.samples.items():

@@ -243,14 +243,15 @@ class KernelDetector:
         if self._in_order is not None and self._skipping is not None:
             self._in_order.finish()
             unsure, completed = self._in_order.unsure | self._skipping.unsure, self._in_order.completed
-        out += self._gathered.matches([rule for rule in self.compiled.rules if rule not in unsure], completed)
-        self._gathered = Gathered(self._store)
+        gathered, self._gathered = self._gathered, Gathered(self._store)
+        out += gathered.matches([rule for rule in self.compiled.rules if rule not in unsure], completed)
         if self._replay is not None:
             if unsure:
                 out += self._once_more(self._replay, [rule.rule for rule in self.compiled.rules if rule in unsure])
             self._replay.close()
         self.counters.matches += len(out)
-        self._say_failure(self._store.failure or (self._in_order.failure if self._in_order is not None else ""))
+        failure = self._store.failure or gathered.hits.failure
+        self._say_failure(failure or (self._in_order.failure if self._in_order is not None else ""))
         self._store.close()
         return out
 

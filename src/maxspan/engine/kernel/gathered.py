@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from operator import attrgetter
+from itertools import groupby
+from operator import attrgetter, itemgetter
 from typing import Final, NamedTuple
 
 from maxspan.engine.kernel.compiled import CompiledRule, Role
 from maxspan.engine.kernel.events import Candidate
+from maxspan.engine.kernel.hit_spool import HitSpool
 from maxspan.engine.kernel.in_order import new_machine
 from maxspan.engine.kernel.machine import Completed, Hit, in_order
 from maxspan.engine.kernel.survivors import LineStore, Survivor
@@ -24,6 +27,7 @@ _MEMBER: Final = "\0stage"
 _NO_ORDINAL: Final[Ordinal] = (0, (0, "", 0), 0)
 _ADVANCE: Final = 256
 _TRIM: Final = 1000
+_NO_MORE: Final[tuple[int, Iterator[tuple[int, Hit]]]] = (sys.maxsize, iter(()))
 
 
 class Limited(NamedTuple):
@@ -50,7 +54,7 @@ class Gathered:
 
     def __init__(self, lines: LineStore) -> None:
         self.lines = lines
-        self.hits: dict[CompiledRule, list[Hit]] = {}
+        self.hits = HitSpool()
         self.limited: dict[CompiledRule, list[Limited]] = {}
         self.samples: dict[CompiledRule, list[Sampled]] = {}
         self._sampled: dict[CompiledRule, Counter[tuple[int, Key]]] = {}
@@ -60,7 +64,7 @@ class Gathered:
     def hit(self, rule: CompiledRule, hit: Hit) -> None:
         """Take a hit of a sequence."""
         hit.survivor.keep(self.lines)
-        self.hits.setdefault(rule, []).append(hit)
+        self.hits.add(rule.number, hit)
 
     def limit(self, rule: CompiledRule, item: Limited) -> None:
         """Take an event of a rule with pipes; what the first pipe leaves out is forgotten now and then."""
@@ -92,10 +96,16 @@ class Gathered:
     def matches(
         self, rules: Iterable[CompiledRule], completed: dict[CompiledRule, list[Completed]]
     ) -> Iterator[RuleMatch]:
-        """Give the matches of these rules, those of sequences that are complete already among them."""
+        """Give the matches of rules, which are in the order of their numbers; `completed` are sequences found before."""
+        groups = groupby(self.hits.sorted(), key=itemgetter(0))
+        number, hits = next(groups, _NO_MORE)
         for rule in rules:
             if isinstance(rule.query, plan.SequenceQuery):
-                found = completed.get(rule, []) + sequences(rule, self.hits.get(rule, []))
+                while number < rule.number:
+                    number, hits = next(groups, _NO_MORE)
+                found = completed.get(rule, [])
+                if number == rule.number:
+                    found = found + sequences(rule, (hit for _, hit in hits))
                 for sequence in limit(in_order(found), rule.query.pipes):
                     yield sequence_match(rule, sequence, self.lines)
             elif isinstance(rule.query, plan.EventQuery):
@@ -125,13 +135,11 @@ class Gathered:
             )
 
 
-def sequences(rule: CompiledRule, hits: list[Hit]) -> list[Completed]:
-    """Find the sequences among hits in any order."""
-    if not hits:
-        return []
+def sequences(rule: CompiledRule, hits: Iterable[Hit]) -> list[Completed]:
+    """Find the sequences among hits in the order of events."""
     machine = new_machine(rule)
     found: list[Completed] = []
-    for number, hit in enumerate(sorted(hits, key=attrgetter("ordinal"))):
+    for number, hit in enumerate(hits):
         if number % _ADVANCE == 0:
             found += machine.advance(hit.time_ns)
         found += machine.take(hit)

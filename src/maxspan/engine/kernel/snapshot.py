@@ -21,6 +21,7 @@ from maxspan.engine.kernel.events import Candidate
 from maxspan.engine.kernel.gathered import Gathered, Limited, Sampled
 from maxspan.engine.kernel.lanes import Lane, Lanes
 from maxspan.engine.kernel.machine import Completed, Hit, Machine, State
+from maxspan.engine.kernel.plain import exact, plain
 from maxspan.engine.kernel.skipping import Skipping
 from maxspan.engine.kernel.survivors import LineStore, Survivor
 from maxspan.engine.reference.event import Event
@@ -32,7 +33,6 @@ VERSION: Final = 1
 _NAME: Final = b"maxspan snapshot "
 _DIGEST_BYTES: Final = 16
 _COUNTS: Final = ("events", "bytes", "unreadable", "without_timestamp", "late", "evicted", "matches")
-_SMALLEST, _LARGEST = -(2**63), 2**64 - 1
 
 Options = dict[str, Any]
 
@@ -95,21 +95,6 @@ def _numbered(rules: Iterable[CompiledRule]) -> list[tuple[CompiledRule, tuple[b
     return out
 
 
-def _plain(value: Any) -> Any:
-    """Give a value of a key or a tiebreaker in a form that is kept exactly: large integers, and values of versions."""
-    if type(value) is int and not _SMALLEST <= value <= _LARGEST:
-        return ["int", str(value)]
-    if isinstance(value, tuple | list):
-        return ["tuple", *map(_plain, value)]
-    return value
-
-
-def _exact(value: Any) -> Any:
-    if isinstance(value, list):
-        return int(value[1]) if value[0] == "int" else tuple(map(_exact, value[1:]))
-    return value
-
-
 # --- writing ---------------------------------------------------------------------------------------------------------
 
 
@@ -142,7 +127,7 @@ class StateWriter:
             "late_position": lanes.late_position,
             "lanes": {name: self._lane(lane) for name, lane in lanes.lanes.items()},
             "limited": [
-                [rule.number, _plain(item.ordinal), item.timestamp_ns, self._survivor(item.survivor)]
+                [rule.number, plain(item.ordinal), item.timestamp_ns, self._survivor(item.survivor)]
                 for rule, items in gathered.limited.items()
                 for item in items
             ],
@@ -164,16 +149,16 @@ class StateWriter:
         state = machine.state()
         return [
             [
-                [_plain(key), [[[self._hit(hit) for hit in chain] for chain in chains] for chains in stages]]
+                [plain(key), [[[self._hit(hit) for hit in chain] for chain in chains] for chains in stages]]
                 for key, stages in state.pending.items()
             ],
-            [[_plain(key), [_plain(ordinal) for ordinal in found]] for key, found in state.untils.items()],
-            [[number, [[_plain(key), times] for key, times in seen.items()]] for number, seen in state.seen.items()],
+            [[plain(key), [plain(ordinal) for ordinal in found]] for key, found in state.untils.items()],
+            [[number, [[plain(key), times] for key, times in seen.items()]] for number, seen in state.seen.items()],
             [
-                [[None if hit is None else self._hit(hit) for hit in sequence.hits], _plain(sequence.key)]
+                [[None if hit is None else self._hit(hit) for hit in sequence.hits], plain(sequence.key)]
                 for sequence in state.waiting
             ],
-            [[end_ns, _plain(key)] for end_ns, key in state.ends],
+            [[end_ns, plain(key)] for end_ns, key in state.ends],
             state.next_sweep,
         ]
 
@@ -184,11 +169,11 @@ class StateWriter:
             self._kept.append(hit)
             self._hit_rows.append(
                 [
-                    _plain(hit.ordinal),
+                    plain(hit.ordinal),
                     self._survivor(hit.survivor),
-                    [[stage, [_plain(key) for key in keys]] for stage, keys in hit.positive],
-                    [[stage, [_plain(key) for key in keys]] for stage, keys in hit.missing],
-                    [_plain(key) for key in hit.until],
+                    [[stage, [plain(key) for key in keys]] for stage, keys in hit.positive],
+                    [[stage, [plain(key) for key in keys]] for stage, keys in hit.missing],
+                    [plain(key) for key in hit.until],
                 ]
             )
         return number
@@ -205,9 +190,9 @@ class StateWriter:
 
     def _sample(self, item: Sampled) -> list[Any]:
         event = item.event
-        fields = {name: [_plain(value) for value in values] for name, values in event.fields.items()}
-        keys = [[stage, _plain(key)] for stage, key in item.keys]
-        return [self._survivor(item.survivor), event.timestamp_ns, _plain(event.ordinal), fields, keys]
+        fields = {name: [plain(value) for value in values] for name, values in event.fields.items()}
+        keys = [[stage, plain(key)] for stage, key in item.keys]
+        return [self._survivor(item.survivor), event.timestamp_ns, plain(event.ordinal), fields, keys]
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -253,12 +238,12 @@ class StateReader:
         lanes.go_on(order)
         for number, ordinal, timestamp_ns, survivor in body["limited"]:
             if rule := self._rule(number):
-                gathered.limit(rule, Limited(_exact(ordinal), timestamp_ns, self._survivors[survivor]))
+                gathered.limit(rule, Limited(exact(ordinal), timestamp_ns, self._survivors[survivor]))
         for number, survivor, timestamp_ns, ordinal, values, keys in body["samples"]:
             if rule := self._rule(number):
-                fields = {name: [_exact(value) for value in listed] for name, listed in values.items()}
-                event = Event(self._survivors[survivor].position, fields, timestamp_ns, _exact(ordinal))
-                marks = [(stage, _exact(key)) for stage, key in keys]
+                fields = {name: [exact(value) for value in listed] for name, listed in values.items()}
+                event = Event(self._survivors[survivor].position, fields, timestamp_ns, exact(ordinal))
+                marks = [(stage, exact(key)) for stage, key in keys]
                 gathered.sample(rule, Sampled(event, self._survivors[survivor], marks))
         self._note(counters)
 
@@ -291,11 +276,11 @@ class StateReader:
     def _hit(self, row: list[Any]) -> Hit:
         ordinal, survivor, positive, missing, until = row
         return Hit(
-            _exact(ordinal),
+            exact(ordinal),
             self._survivors[survivor],
-            [(stage, [_exact(key) for key in keys]) for stage, keys in positive],
-            [(stage, [_exact(key) for key in keys]) for stage, keys in missing],
-            [_exact(key) for key in until],
+            [(stage, [exact(key) for key in keys]) for stage, keys in positive],
+            [(stage, [exact(key) for key in keys]) for stage, keys in missing],
+            [exact(key) for key in until],
         )
 
     def _state(self, row: list[Any]) -> State:
@@ -303,15 +288,15 @@ class StateReader:
         hits = self._hits
         return State(
             {
-                _exact(key): [[tuple(hits[hit] for hit in chain) for chain in chains] for chains in stages]
+                exact(key): [[tuple(hits[hit] for hit in chain) for chain in chains] for chains in stages]
                 for key, stages in pending
             },
-            {_exact(key): [_exact(ordinal) for ordinal in found] for key, found in untils},
-            {number: {_exact(key): times for key, times in keys} for number, keys in seen},
+            {exact(key): [exact(ordinal) for ordinal in found] for key, found in untils},
+            {number: {exact(key): times for key, times in keys} for number, keys in seen},
             [
-                Completed(tuple(None if hit is None else hits[hit] for hit in chosen), _exact(key))
+                Completed(tuple(None if hit is None else hits[hit] for hit in chosen), exact(key))
                 for chosen, key in waiting
             ],
-            [(end_ns, _exact(key)) for end_ns, key in ends],
+            [(end_ns, exact(key)) for end_ns, key in ends],
             next_sweep,
         )
