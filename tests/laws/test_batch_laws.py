@@ -83,10 +83,11 @@ def test_a_full_disk_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
         f'{{"@timestamp": {START + number}, "event": {{"category": "{"ab"[number % 2]}"}}}}'.encode()
         for number in range(20)
     ]
-    expected = run(KernelDetector(rules_of([pair])), given_)
+    rules = rules_of([pair])
+    expected = run(KernelDetector(rules), given_)
     with little_memory():
         monkeypatch.setattr("os.pwrite", full)
-        detector = KernelDetector(rules_of([pair]), skip=False)
+        detector = KernelDetector(rules, skip=False)
         assert run(detector, given_) == expected
     (problem,) = detector.counters.problems
     assert (problem.code, problem.severity) == ("no-space", "warning")

@@ -96,7 +96,7 @@ class Gathered:
     def matches(
         self, rules: Iterable[CompiledRule], completed: dict[CompiledRule, list[Completed]]
     ) -> Iterator[RuleMatch]:
-        """Give the matches of rules, which are in the order of their numbers; `completed` are sequences found before."""
+        """Give the matches of rules, which are in the order of numbers; `completed` are sequences found before."""
         groups = groupby(self.hits.sorted(), key=itemgetter(0))
         number, hits = next(groups, _NO_MORE)
         for rule in rules:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
 from heapq import merge
 from operator import itemgetter
-from typing import IO, Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
 from maxspan.engine.kernel.machine import Hit
 from maxspan.engine.kernel.plain import exact, plain
 from maxspan.engine.kernel.survivors import Kept, Segment, Survivor
+from maxspan.engine.kernel.temporary import TemporaryBytes
 from maxspan.engine.reference.event import Ordinal
 
 #: so many hits are held in memory
@@ -37,8 +36,7 @@ class HitSpool:
         self._most = in_memory or IN_MEMORY
         self._held: list[_Entry] = []
         self._pieces: list[tuple[int, int]] = []
-        self._file: IO[bytes] | None = None
-        self._end = 0
+        self._file: TemporaryBytes | None = None
         self._segments: list[Segment] = []
         self._numbers: dict[int, int] = {}
 
@@ -64,26 +62,19 @@ class HitSpool:
             rows += len(row).to_bytes(_LENGTH_BYTES)
             rows += row
         try:
-            if self._file is None:
-                self._file = tempfile.TemporaryFile(prefix="maxspan-", buffering=0)  # noqa: SIM115 (as long as this)
-            done = 0
-            with memoryview(rows) as view:
-                while done < len(rows):
-                    done += os.pwrite(self._file.fileno(), view[done:], self._end + done)
+            self._file = self._file or TemporaryBytes()
+            begin = self._file.add(rows)
         except OSError as error:
             self.failure = error.strerror or str(error)
             return
-        self._pieces.append((self._end, self._end + done))
-        self._end += done
+        self._pieces.append((begin, begin + len(rows)))
         self._held = []
 
     def _read(self, begin: int, end: int) -> Iterator[_Entry]:
         assert self._file is not None
         data = b""
-        while begin < end or data:
-            block = os.pread(self._file.fileno(), min(_READ, end - begin), begin)
-            if not block:
-                raise OSError("a temporary file is shorter than what was written to it")
+        while begin < end:
+            block = self._file.read(begin, min(_READ, end - begin))
             begin += len(block)
             data += block
             at = 0

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections import deque
 from dataclasses import dataclass
-from typing import IO, Final, NamedTuple
+from typing import Final, NamedTuple
 from weakref import ReferenceType, ref
 
+from maxspan.engine.kernel.temporary import TemporaryBytes
 from maxspan.engine.match import MatchedEvent
 
 #: Lines beyond this many bytes go to temporary files.
@@ -27,17 +26,14 @@ class Segment:
     def __init__(self) -> None:
         self.data: bytearray | None = bytearray()
         self.size = 0
-        self.file: IO[bytes] | None = None
+        self.file: TemporaryBytes | None = None
         self.base = 0
 
     def read(self, offset: int, length: int) -> bytes:
         if self.data is not None:
             return bytes(self.data[offset : offset + length])
         assert self.file is not None
-        found = os.pread(self.file.fileno(), length, self.base + offset)
-        if len(found) != length:
-            raise OSError("a temporary file is shorter than what was written to it")
-        return found
+        return self.file.read(self.base + offset, length)
 
 
 class Kept(NamedTuple):
@@ -60,8 +56,7 @@ class LineStore:
         self._segment_bytes = min(segment, max(1, in_memory))
         self._segment = Segment()
         self._full: deque[ReferenceType[Segment]] = deque()
-        self._file: IO[bytes] | None = None
-        self._end = 0
+        self._file: TemporaryBytes | None = None
         self.failure = ""
 
     def keep(self, line: bytes) -> Kept:
@@ -99,14 +94,10 @@ class LineStore:
 
     def _write(self, segment: Segment) -> None:
         assert segment.data is not None
-        if self._file is None or self._end >= _FILE:
-            self._file, self._end = tempfile.TemporaryFile(prefix="maxspan-", buffering=0), 0  # noqa: SIM115 (by refs)
-        done = 0
-        while done < segment.size:
-            with memoryview(segment.data) as view:
-                done += os.pwrite(self._file.fileno(), view[done:], self._end + done)
-        segment.file, segment.base, segment.data = self._file, self._end, None
-        self._end += done
+        if self._file is None or self._file.size >= _FILE:
+            self._file = TemporaryBytes()
+        segment.base = self._file.add(segment.data)
+        segment.file, segment.data = self._file, None
 
     def close(self) -> None:
         """Let go of all that nobody else holds."""
