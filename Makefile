@@ -68,6 +68,11 @@ bench: $(BENCH) ## measure every figure beside its rival (short form)
 bench-full: $(BENCH) ## the same with more events and rounds
 	@benchmarks/.venv/bin/python -m benchmarks.run --full
 
+.PHONY: bench-sensor
+bench-sensor: $(STAMP) ## (root) what the watch costs, and how much it slows a build and an installation
+	@$(BIN)/python -m benchmarks.sensor_load
+	@$(BIN)/python -m benchmarks.sensor_slowdown
+
 .PHONY: lab lab-packages
 lab: $(STAMP) ## (root) run real reverse shells and ordinary work under the real sensor
 	@$(BIN)/python -m lab --backend both --save docs
