@@ -47,7 +47,14 @@ class OpenKeys:
         until_ns = self._keys.get(key)
         if until_ns is not None and now_ns <= until_ns:
             return True
-        return self._may_be_open(key if not self._single else (key,), now_ns)
+        if now_ns <= self._any_until or now_ns <= self._forgotten_ns:
+            return True
+        if self._single:
+            return type(key) is not str and self._is_other((key,))
+        for value in key:
+            if type(value) is not str:
+                return self._is_other(key)
+        return False
 
     def is_open_for(self, fields: Any, now_ns: int) -> bool:
         """Whether something may wait for an event with these fields, given as lists of values."""
@@ -60,15 +67,13 @@ class OpenKeys:
         until_ns = self._keys.get(key[0] if self._single else key)
         if until_ns is not None and now_ns <= until_ns:
             return True
-        return self._may_be_open(key, now_ns)
-
-    def _may_be_open(self, key: tuple[Any, ...], now_ns: int) -> bool:
         if now_ns <= self._any_until or now_ns <= self._forgotten_ns:
             return True
-        for value, required in zip(key, self._required, strict=True):
-            if type(value) is not str:
-                return value is not None or not required  # an event without a key is in no sequence
-        return False
+        return any(type(value) is not str for value in key) and self._is_other(key)
+
+    def _is_other(self, key: tuple[Any, ...]) -> bool:
+        """Whether a key that is none of texts alone may be one: an event without a key is in no sequence."""
+        return not any(value is None and required for value, required in zip(key, self._required, strict=True))
 
     def until(self, key: Key, now_ns: int) -> int:
         """Give until when the stage is open for a key; the earliest time there is if it is not."""

@@ -71,6 +71,7 @@ class Skipping:
                 if other.kind == "positive" and opener in other.numbers:
                     self._opens.setdefault(other, []).append(keys)
                     self._before.append((own_masks.get(other, 0), own))
+        self._across = self._later & ~self._by_host
         self._waiting: dict[int, int] = {}
         self._asked: dict[int, tuple[OpenKeys, ...]] = {}
         self._read = rules.decoder.getter(TIME, HOST)
@@ -101,14 +102,16 @@ class Skipping:
         now_ns = time_ns(time)
         if now_ns is None:
             return mask
-        if later & ~self._by_host:
+        if self._across & later:
             return mask & ~self._passed(later, now_ns, (host or "",), lambda keys: keys.is_open(event, now_ns))
         lane = self._open.get(host or "")
         if lane is None:
             lane = self._open[host or ""] = _Open()
         shut = later
         if lane.mask or now_ns < lane.closed_ns:
-            waited_for = later & self._open_at(lane, now_ns)
+            ends = lane.ends
+            in_order = now_ns >= lane.closed_ns and not (ends and ends[0][0] < now_ns)
+            waited_for = later & (lane.mask if in_order else self._open_at(lane, now_ns))
             if waited_for:
                 for keys in self._asked.get(waited_for) or self._keys_of(waited_for):
                     if keys.is_open(event, now_ns):
@@ -118,7 +121,8 @@ class Skipping:
                 lane.passed_ns, lane.passed = now_ns, shut
             elif now_ns == lane.passed_ns:
                 lane.passed |= shut
-        return mask & ~shut
+            return mask ^ shut
+        return mask
 
     def narrow_candidate(self, mask: int, fields: Any) -> int:
         """Do the same for a candidate's fields."""
