@@ -119,7 +119,7 @@ class Run(KernelDetector):
         result.unreadable = counters.unreadable - before[2]
         result.without_timestamp = counters.without_timestamp - before[3]
         result.by_kind, result.problems = dict(counters.by_kind), list(counters.problems)
-        gathered, self._gathered = self._gathered, Gathered(self._store)
+        gathered, self._gathered = self._gathered, self._gathered.following()
         self._send_on(gathered, result)
         return result
 

@@ -59,6 +59,12 @@ class Gathered:
         self.samples: dict[CompiledRule, list[Sampled]] = {}
         self._sampled: dict[CompiledRule, Counter[tuple[int, Key]]] = {}
 
+    def following(self) -> Gathered:
+        """Give an empty one that takes what comes after this; of samples only what they still need."""
+        out = Gathered(self.lines)
+        out._sampled = self._sampled
+        return out
+
     # --- taking ------------------------------------------------------------------------------------------------------
 
     def hit(self, rule: CompiledRule, hit: Hit) -> None:
