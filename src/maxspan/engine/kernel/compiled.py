@@ -69,6 +69,7 @@ class CompiledRule:
     names: FieldNames
     evaluator: Evaluator
     roles: list[Role] = field(default_factory=list)
+    _plain: dict[int, bool] = field(default_factory=dict)
 
     @cached_property
     def is_sequence(self) -> bool:
@@ -84,6 +85,14 @@ class CompiledRule:
             if all(by[place].name == "host.id" and not by[place].optional for by in lists):
                 return place
         return None
+
+    def has_plain_keys(self, by: tuple[plan.Field, ...]) -> bool:
+        """Whether keys of these fields are compared as events hold them: none has a type that says otherwise."""
+        known = self._plain.get(id(by))
+        if known is None:
+            types = self.evaluator.types
+            known = self._plain[id(by)] = bool(by) and not any(field.name in types for field in by)
+        return known
 
     @cached_property
     def host_key(self) -> bool:

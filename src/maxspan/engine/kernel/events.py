@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from maxspan.engine.kernel.decoding import FieldDecoder, Getter
 from maxspan.engine.kernel.times import time_ns
-from maxspan.engine.reference.event import Event, FieldNames, Key, Ordinal, keys_of, make_event
+from maxspan.engine.reference.event import Event, Key, Ordinal, keys_of, make_event
 from maxspan.languages import plan
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ class DecodedFields:
 
     __slots__ = ("_decoder", "_getters", "event")
 
-    def __init__(self, event: Any, decoder: FieldDecoder, getters: dict[str, Getter]) -> None:
+    def __init__(self, event: Any, decoder: FieldDecoder, getters: dict[str | int, Getter]) -> None:
         self.event = event
         self._decoder = decoder
         self._getters = getters
@@ -32,6 +32,14 @@ class DecodedFields:
         if getter is None:
             getter = self._getters[name] = self._decoder.getter(name)
         return getter(self.event)
+
+    def key(self, by: tuple[plan.Field, ...]) -> tuple[Any, ...]:
+        """Give the fields of a join key as they were decoded. Equal lists of fields are one object."""
+        getter = self._getters.get(id(by))
+        if getter is None:
+            getter = self._getters[id(by)] = self._decoder.getter(*(field.name for field in by))
+        found = getter(self.event)
+        return found if len(by) > 1 else (found,)
 
     def get(self, name: str, default: Sequence[Any] = ()) -> Sequence[Any]:
         getter = self._getters.get(name)
@@ -82,7 +90,7 @@ class Candidate:
         self.id = id
         self.raw = raw
         self._times: dict[str, int | None] = {}
-        self._ordinals: dict[FieldNames, Ordinal] = {}
+        self._ordinals: dict[int, Ordinal] = {}
         self._keys: dict[int, list[Key]] = {}
         self._hosts: tuple[str, ...] = ()
 
@@ -100,8 +108,8 @@ class Candidate:
         return known
 
     def ordinal(self, rule: CompiledRule) -> Ordinal:
-        """Give the place of the event in the order of a rule; see `make_event`."""
-        known = self._ordinals.get(rule.names)
+        """Give the place of the event in the order of a rule; see `make_event`. Equal names are one object."""
+        known = self._ordinals.get(id(rule.names))
         if known is None:
             time = self.time_ns(rule.names.timestamp)
             name = rule.names.tiebreaker or "event.sequence"
@@ -110,31 +118,38 @@ class Candidate:
                 known = time, (0, "number", value[0]), self.position
             else:
                 known = make_event(self.position, self.fields, rule.names, rule.evaluator).ordinal
-            self._ordinals[rule.names] = known
+            self._ordinals[id(rule.names)] = known
         return known
 
     def keys(self, by: tuple[plan.Field, ...], rule: CompiledRule) -> list[Key]:
         """Give the join keys of the event; see `keys_of`. Equal lists of fields are one object (`Role.by`)."""
         known = self._keys.get(id(by))
         if known is None:
-            types = rule.evaluator.types
-            parts: list[tuple[str, Any]] = []
-            for field in by:
-                value = self.fields.get(field.name, ())
-                kind = type(value[0]) if len(value) == 1 and field.name not in types else None
-                if kind is str:
-                    parts.append(("str", value[0]))
-                elif kind is int:
-                    parts.append(("number", value[0]))
-                else:
-                    break
-            else:
-                known = self._keys[id(by)] = [tuple(parts)]
+            key = self._plain_key(by, rule)
+            if key is not None:
+                known = self._keys[id(by)] = [key]
                 return known
             known = keys_of(Event(self.position, self.fields, None, _NO_ORDINAL), by, rule.evaluator)
             if not any(field.name == rule.names.timestamp for field in by):
                 self._keys[id(by)] = known
         return known
+
+    def _plain_key(self, by: tuple[plan.Field, ...], rule: CompiledRule) -> Key | None:
+        """Give the key where it is one text or whole number a field; None where it has to be worked out."""
+        if not rule.has_plain_keys(by):
+            return None
+        fields = self.fields
+        values = fields.key(by) if type(fields) is DecodedFields else [_only(fields.get(one.name, ())) for one in by]
+        parts: list[tuple[str, Any]] = []
+        for value in values:
+            kind = type(value)
+            if kind is str:
+                parts.append(("str", value))
+            elif kind is int:
+                parts.append(("number", value))
+            else:
+                return None
+        return tuple(parts)
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -142,6 +157,10 @@ class Candidate:
         if not self._hosts:
             self._hosts = hosts_of(self.fields.get("host.id", ()))
         return self._hosts
+
+
+def _only(values: Sequence[Any]) -> Any:
+    return values[0] if len(values) == 1 else None
 
 
 def hosts_of(values: Sequence[Any]) -> tuple[str, ...]:

@@ -29,7 +29,7 @@ class Reader:
         self._rules = rules
         self._skipping = skipping
         self._counters = counters
-        self._getters: dict[str, Getter] = {}
+        self._getters: dict[str | int, Getter] = {}
 
     def read(self, chunk: Chunk) -> Iterator[Candidate]:
         """Give the candidates of a chunk, in the order of its lines; take each before asking for the next."""
