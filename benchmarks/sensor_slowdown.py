@@ -18,14 +18,11 @@ Results go to `out/sensor_slowdown.json` and `.md`.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import platform
 import random
-import re
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -34,15 +31,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import IO
+
+from benchmarks.sensor_watch import Measured
 
 ROOT = Path(__file__).resolve().parent.parent
 GOAL_PERCENT = 3.0
-READY_SECONDS = 60.0
-#: A watch hashes the programs that run when it starts; that is not part of the job.
-SETTLE_SECONDS = 3.0
 FOLDERS = ("/usr", "/etc", "/var")
-BPF_STATS = Path("/proc/sys/kernel/bpf_stats_enabled")
 IN_NAMESPACE = """set -e
 mount -t tmpfs -o size=1g tmpfs {layers}
 for folder in {folders}; do
@@ -101,63 +95,6 @@ class Job:
         after = os.times()
         cpu = after.children_user - before.children_user + after.children_system - before.children_system
         return Run(time.perf_counter() - begin, cpu)
-
-
-class Watch:
-    """`maxspan watch` for the length of a run."""
-
-    def __init__(self, rules: Sequence[str], folder: Path) -> None:
-        words = [word for path in rules for word in ("-r", path)]
-        self._told = (folder / "told").open("w+b")
-        self._before = os.times()
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "maxspan.cli.main", "watch", *words, "--format", "ndjson"],
-            cwd=ROOT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=self._told,
-        )
-        deadline = time.monotonic() + READY_SECONDS
-        while "watching through" not in (text := self._text(self._told)):
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise SystemExit(f"the watch does not start: {text.strip()[-500:]}")
-            time.sleep(0.05)
-        time.sleep(SETTLE_SECONDS)
-        self._stats = BPF_STATS.read_text("ascii")
-        BPF_STATS.write_text("1", "ascii")
-        self._started, self._bpf_started = self._ticks(), self._bpf_ns()
-
-    @staticmethod
-    def _text(file: IO[bytes]) -> str:
-        file.seek(0)
-        return file.read().decode("utf-8", "replace")
-
-    def _ticks(self) -> int:
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text("utf-8").rpartition(")")[2].split()
-        return int(fields[11]) + int(fields[12])
-
-    def _bpf_ns(self) -> int:
-        """Add up the time of its BPF programs, each once."""
-        told: dict[str, int] = {}
-        for info in Path(f"/proc/{self._process.pid}/fdinfo").iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                text = info.read_text("utf-8")
-                if found := re.search(r"^prog_id:\s+(\d+)$(?:.|\n)*^run_time_ns:\s+(\d+)$", text, re.MULTILINE):
-                    told[found[1]] = int(found[2])
-        return sum(told.values())
-
-    def end(self) -> Told:
-        """Stop it; give what it did."""
-        cpu = (self._ticks() - self._started) / os.sysconf("SC_CLK_TCK")
-        bpf = (self._bpf_ns() - self._bpf_started) / 1e9
-        BPF_STATS.write_text(self._stats, "ascii")
-        self._process.send_signal(signal.SIGINT)
-        self._process.wait(30)
-        text = self._text(self._told)
-        self._told.close()
-        events = re.search(r"^([\d,]+) events? in", text, re.MULTILINE)
-        lost = sum(int(number.replace(",", "")) for number in re.findall(r"lost in the kernel: ([\d,]+)", text))
-        return Told(cpu, bpf, int(events[1].replace(",", "")) if events else 0, lost)
 
 
 def make_build(folder: Path, files: int, functions: int) -> Job:
@@ -239,11 +176,14 @@ def measure(job: Job, rounds: int, rules: Sequence[str]) -> None:
         told = Told()
         for what in order:
             if what == "watched":
-                watch = Watch(rules, job.folder)
+                watch = Measured(rules, job.folder)
                 try:
+                    cpu, bpf = watch.cpu_seconds(), watch.bpf_seconds()
                     runs[what] = job.run()
+                    told = Told(watch.cpu_seconds() - cpu, watch.bpf_seconds() - bpf)
                 finally:
-                    told = watch.end()
+                    ended = watch.end()
+                told.events, told.lost = ended.events, ended.lost
             else:
                 runs[what] = job.run()
         one = Round(runs["plain"], runs["watched"], runs["again"], told)
