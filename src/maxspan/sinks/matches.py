@@ -19,7 +19,7 @@ from maxspan.sinks.documents import JsonArray
 from maxspan.sinks.layout import Barred
 from maxspan.sinks.output import Output
 from maxspan.sinks.reading import moment, read_events
-from maxspan.sinks.style import BOLD, DIM, QUERY_BAR, joined, shown, signs_for
+from maxspan.sinks.style import BOLD, DIM, QUERY_BAR, clipped, joined, shown, signs_for
 from maxspan.sinks.table import Columns
 from maxspan.sinks.terminal import short_places, story
 from maxspan.sources.document import decode_line, flatten
@@ -134,10 +134,10 @@ class MatchStories:
         flat = [flatten(decode_line(event.raw)) for event in present]
         reading = read_events(flat, [event.timestamp_ns for event in present], _time(present[0]), missing)
         keys = ", ".join("null" if key is None else as_text(key) for key in match.join_keys)
-        head = [Text(f"match {self._count}", style=BOLD), shown(reading.host, BOLD), Text(reading.time)]
+        head = [Text(f"match {self._count}", style=BOLD), clipped(reading.host, BOLD), Text(reading.time)]
         if reading.duration:
             head.append(Text(f"{len(present)} events in {reading.duration}"))
-        head.append(shown(f"by {keys}" if keys else "", DIM))
+        head.append(clipped(f"by {keys}" if keys else "", DIM))
         body = Group(
             joined(head, f" {self._signs.dot} "),
             *story(reading, self._signs),

@@ -10,10 +10,12 @@ from rich.console import Console
 from rich.style import Style
 from rich.text import Text
 
-from maxspan.alerts.printable import pieces
+from maxspan.alerts.printable import clip, pieces
 
 Colour = Literal["auto", "always", "never"]
 
+#: A value takes this many characters at most where an alert is told to people; documents have all of it.
+LONGEST: Final = 1_000
 #: Width of results that do not go to a terminal, and the widest that running text gets on one.
 PLAIN_WIDTH: Final = 100
 READING_WIDTH: Final = 110
@@ -89,6 +91,16 @@ def shown(text: str, style: Style = NONE) -> Text:
     out = Text(style=style)
     for piece, escaped in pieces(text):
         out.append(piece, style=ESCAPED if escaped else None)
+    return out
+
+
+def clipped(text: str, style: Style = NONE, *, most: int = LONGEST) -> Text:
+    """Give text as `shown` does; of one that takes more than `most` characters a mark says how many are left out."""
+    begin, left_out, end = clip(text, most)
+    out = shown(begin, style)
+    if left_out:
+        out.append(f" [... {left_out:,} characters left out ...] ", style=WARNING)
+        out.append_text(shown(end, style))
     return out
 
 

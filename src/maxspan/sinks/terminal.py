@@ -18,7 +18,7 @@ from maxspan.sinks.guide import first_steps
 from maxspan.sinks.layout import Barred, Narrowed
 from maxspan.sinks.process_tree import Deed, Process, process_tree
 from maxspan.sinks.reading import Reading, read
-from maxspan.sinks.style import BOLD, DIM, Signs, joined, shown
+from maxspan.sinks.style import BOLD, DIM, Signs, clipped, joined, shown
 
 #: Fields that are told where no process tells the story: label, then names of which the first present counts.
 _FACTS = (
@@ -31,6 +31,7 @@ _FACTS = (
     ("Outcome", ("event.outcome",)),
     ("Message", ("message", "event.reason")),
 )
+_LONGEST_FACT = 400
 
 
 class TerminalSink:
@@ -74,10 +75,10 @@ def _title(group: AlertGroup) -> Text:
 def _where_and_when(reading: Reading, signs: Signs) -> Text:
     count = len(reading.events)
     parts = [
-        shown(reading.host, BOLD),
+        clipped(reading.host, BOLD),
         Text(reading.time),
         Text(f"{count} events in {reading.duration}" if count > 1 and reading.duration else ""),
-        shown(f"user {reading.user}" if reading.user else ""),
+        clipped(f"user {reading.user}" if reading.user else ""),
     ]
     return joined(parts, f" {signs.dot} ")
 
@@ -106,11 +107,11 @@ def _drawn(root: Process, reading: Reading, signs: Signs) -> Tree:
 
 def _process(process: Process, reading: Reading, signs: Signs) -> RenderableType:
     """Name, pid and command line; a further line for each command line that an exec put in its place."""
-    label = joined([shown(process.name or "?", BOLD), Text(process.pid and _digits(process.pid))], " ")
+    label = joined([clipped(process.name or "?", BOLD), Text(process.pid and _digits(process.pid))], " ")
     steps = [joined([_sign(deed, reading, signs), _how(deed, reading)], " ") for deed in process.steps[1:]]
     steps = [_how(deed, reading) for deed in process.steps[:1]] + steps
     first_line = joined([*(_sign(deed, reading, signs) for deed in process.steps[:1]), label], " ")
-    commands = [shown(command) for command in process.commands if command != process.name or process.commands[1:]]
+    commands = [clipped(command) for command in process.commands if command != process.name or process.commands[1:]]
     lines = [joined([first_line, *commands[:1], *steps], "  ")]
     lines += [joined([Text("then", style=DIM), command], " ") for command in commands[1:]]
     for line in lines:
@@ -145,7 +146,9 @@ def _facts(events: Sequence[Fields]) -> Table:
     for label, names in _FACTS:
         told = list(dict.fromkeys(value for event in events if (value := first(event, *names))))
         if told:
-            table.add_row(Text(label, style=DIM), joined([shown(value[:400]) for value in told[:4]], ", "))
+            table.add_row(
+                Text(label, style=DIM), joined([clipped(value, most=_LONGEST_FACT) for value in told[:4]], ", ")
+            )
     return table
 
 
