@@ -16,8 +16,7 @@ from pathlib import Path
 import pytest
 
 from maxspan.engine import run
-from maxspan.engine.jobs import JobsDetector, detect
-from maxspan.engine.jobs.run import Run
+from maxspan.engine.jobs import JobsDetector
 from maxspan.engine.report import Report
 from maxspan.engine.run import Scan
 from maxspan.errors import SourceError, UsageError
@@ -159,20 +158,66 @@ def test_a_worker_that_is_killed_is_told(tmp_path: Path) -> None:
     assert not worker.is_alive()
 
 
-def test_a_worker_without_memory_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def take(self: Run, part: object) -> None:
-        raise MemoryError
+NO_MEMORY = """
+import sys
+from maxspan.engine import run
+from maxspan.engine.jobs import detect
+from maxspan.engine.jobs.run import Run
+from maxspan.errors import SourceError
+from maxspan.rules.load import load_rules
 
-    monkeypatch.setattr(Run, "take", take)
+def take(self, part):
+    raise MemoryError
+
+Run.take = take
+run._SMALL = 0
+rules = load_rules([sys.argv[1]])
+scan = run.Scan(rules, [sys.argv[2]], jobs=2)
+assert list(scan.matches()) == []
+assert not scan.report.complete
+assert scan.report.lost == 1
+assert "out of memory" in scan.report.source_problems[0].message
+try:
+    list(detect(rules.runnable, [sys.argv[2]], jobs=2))
+except SourceError as error:
+    print(error)
+"""
+
+
+def test_a_worker_without_memory_is_told(tmp_path: Path) -> None:
     path = tmp_path / "events.ndjson"
     path.write_bytes(b"\n".join(events(2000)))
-    scan = Scan(ruleset(*EVERY), [str(path)], jobs=2)
-    assert list(scan.matches()) == []
-    assert not scan.report.complete
-    assert scan.report.lost == 1
-    assert "out of memory" in scan.report.source_problems[0].message
-    with pytest.raises(SourceError, match="out of memory"):
-        list(detect(ruleset(*EVERY).runnable, [path], jobs=2))
+    command = [sys.executable, "-c", NO_MEMORY, str(ROOT / "rules" / "linux"), str(path)]
+    done = subprocess.run(command, capture_output=True, check=True)
+    assert b"out of memory" in done.stdout
+    assert done.stderr == b""
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+def test_a_script_that_scans_where_it_is_imported(tmp_path: Path, guarded: bool) -> None:
+    """With other threads about, workers are started anew; they do not run the script again."""
+    path = tmp_path / "events.ndjson"
+    path.write_bytes(b"\n".join(events(2000)))
+    script = tmp_path / "script.py"
+    lines = [
+        "import sys, threading",
+        "from maxspan.engine import run",
+        "from maxspan.rules.load import load_rules",
+        "print('once')",
+        "ended = threading.Event()",
+        "threading.Thread(target=ended.wait).start()",
+        "run._SMALL = 0",
+        "scan = run.Scan(load_rules([sys.argv[1]]), [sys.argv[2]], jobs=2)",
+        "list(scan.matches())",
+        "print(scan.report.complete, scan.report.counters.events)",
+        "ended.set()",
+    ]
+    if guarded:
+        lines[3:] = ["if __name__ == '__main__':", *(f"    {line}" for line in lines[3:])]
+    script.write_text("\n".join(lines))
+    command = [sys.executable, str(script), str(ROOT / "rules" / "linux"), str(path)]
+    done = subprocess.run(command, capture_output=True, check=True, text=True)
+    assert done.stdout == "once\nTrue 2000\n"
 
 
 @pytest.mark.parametrize("status, kill", [(3, "kill"), (130, "interrupt")])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from maxspan.engine.jobs.worker import Answer, Failed, Request, Settings, work
 from maxspan.engine.kernel.compiled import CompiledRules
@@ -88,7 +89,7 @@ class Workers:
             ours, theirs = context.Pipe()
             foreign = [*(worker.connection for worker in self.all), ours] if method == "fork" else []
             process = context.Process(target=work, args=(theirs, settings, foreign), daemon=True)
-            with _no_interrupts():
+            with _no_interrupts(), _no_main_module():
                 process.start()
                 self.all.append(Worker(process, ours))
             theirs.close()
@@ -135,3 +136,16 @@ def _no_interrupts() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _no_main_module() -> Iterator[None]:
+    """Let a new process not run the script of this one: a worker needs nothing of it, and it may scan itself."""
+    main = sys.modules["__main__"]
+    hidden: dict[str, Any] = {name: vars(main)[name] for name in ("__spec__", "__file__") if name in vars(main)}
+    vars(main).update(__spec__=None, __file__=None)
+    try:
+        yield
+    finally:
+        del main.__spec__, main.__file__
+        vars(main).update(hidden)
