@@ -147,7 +147,7 @@ class Bench:
         return Row("one event at a time, Linux rules", "<= 8 us, p99 <= 40 us", figure, median <= 8 and p99 <= 40)
 
     def memory(self) -> Row:
-        command = [_maxspan(), "scan", "-", "--format", "ndjson", "--quiet"]
+        command = [_maxspan(), "scan", "--format", "ndjson", "--quiet"]
         command += [part for path in self.linux for part in ("-r", path)]
         peak, status = peak_memory_mb(command, self.easy, self.memory_bytes)
         if status:

@@ -93,12 +93,15 @@ def kernel(work: Work) -> None:
 
 def jobs(work: Work) -> None:
     """The same over several processes."""
-    from maxspan.engine.jobs import detect
+    from maxspan.engine.jobs.detector import JobsDetector
+    from maxspan.sources.files import EventFiles
 
+    detector = JobsDetector(work.rules, EventFiles([work.data]), jobs=work.jobs)
     found: Counter[str] = Counter()
     with work.measured():
-        for match in detect(work.rules, [work.data], jobs=work.jobs):
-            found[match.rule.id] += 1
+        for matches in detector.chunks():
+            found.update(match.rule.id for match in matches)
+        found.update(match.rule.id for match in detector.finish())
     work.out["answer"] = dict(found)
 
 
