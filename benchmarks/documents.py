@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from benchmarks.programs import Role
+from benchmarks.programs import Program, Role
 from benchmarks.values import USERS, Values
 
 encode: Final = msgspec.json.Encoder().encode
@@ -150,6 +150,7 @@ class Host:
         )
         self.daemons = [self._daemon(*daemon) for daemon in role.daemons]
         self.parents: list[Process] = list(self.daemons)
+        self.commands: list[tuple[Program, list[str]]] = []
 
     def _daemon(self, name: str, executable: str) -> Process:
         entity_id = self.values.entity_id()

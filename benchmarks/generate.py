@@ -26,6 +26,11 @@ from benchmarks.values import Values
 #: Mean time between the starts of two processes anywhere in the fleet, microseconds.
 _MEAN_GAP_US = 18_000
 _PARENTS_KEPT = 60
+#: Share of starts that repeat a command of the host, of which so many are remembered. In recordings of ordinary work,
+#: a minute each, three of five commands are repetitions already; hosts that run for days repeat more.
+_REPEATED = 0.8
+_REPEATED_HARD = 0.05
+_COMMANDS_KEPT = 300
 
 
 class Fleet:
@@ -65,9 +70,8 @@ class Fleet:
     def start_process(self, us: int) -> None:
         """Let one program run somewhere: fork, exec, what it does to files and the network, its end."""
         host = self.random.choice(self.hosts)
-        program = self.random.choices(PROGRAMS, cum_weights=self._weights[host.role.name])[0]
+        program, args = self._command(host)
         parent = self.random.choice(host.parents)
-        args = self.values.args(self.random.choice(program.args))
         executable = program.executable
         if self._hard and self.random.random() < 0.5:
             executable = f"/var/lib/docker/overlay2/{self.values.hex()}/merged{executable}"
@@ -86,6 +90,19 @@ class Fleet:
             host.parents.append(process)
             if len(host.parents) > _PARENTS_KEPT:
                 host.parents.pop(len(host.daemons) + int(chance() * (_PARENTS_KEPT - len(host.daemons))))
+
+    def _command(self, host: Host) -> tuple[Program, list[str]]:
+        """Choose what runs: mostly something that has run on the host before, as timers, probes and scripts do."""
+        known = host.commands
+        if known and self.random.random() < (_REPEATED_HARD if self._hard else _REPEATED):
+            return known[int(self.random.random() ** 2 * len(known))]
+        program = self.random.choices(PROGRAMS, cum_weights=self._weights[host.role.name])[0]
+        command = program, self.values.args(self.random.choice(program.args))
+        if len(known) < _COMMANDS_KEPT:
+            known.append(command)
+        else:
+            known[self.random.randrange(_COMMANDS_KEPT)] = command
+        return command
 
     def _often(self, mean: float) -> int:
         return int(self.random.expovariate(1 / (2.4 * mean)) + 0.5) if mean else 0

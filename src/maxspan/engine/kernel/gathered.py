@@ -123,7 +123,7 @@ class Gathered:
 
     def _samples_of(self, rule: CompiledRule, query: plan.SampleQuery) -> Iterator[RuleMatch]:
         """Find samples among the survivors: whether they fulfil a stage is known, so stages ask for that alone."""
-        sampled = self.samples.get(rule, [])
+        sampled = _with_shared_keys(self.samples.get(rule, []), len(query.stages))
         survivors = {item.event.position: item.survivor for item in sampled}
         member = plan.Field(_MEMBER)
         stages = tuple(
@@ -160,6 +160,16 @@ def sequence_match(rule: CompiledRule, sequence: Completed, lines: LineStore) ->
     by = query.keys(next(stage for stage in query.stages if not stage.missing))
     events = tuple(None if hit is None else hit.survivor.matched(lines, hit.time_ns) for hit in sequence.hits)
     return RuleMatch(rule.rule, events, shown_key(sequence.key, by, rule.evaluator))
+
+
+def _with_shared_keys(items: list[Sampled], stages: int) -> list[Sampled]:
+    """Leave out events none of whose keys are there for every stage."""
+    keys: list[set[Key]] = [set() for _ in range(stages)]
+    for item in items:
+        for number, key in item.keys:
+            keys[number].add(key)
+    shared = set.intersection(*keys)
+    return [item for item in items if any(key in shared for _, key in item.keys)] if shared else []
 
 
 def sampled(candidate: Candidate, rule: CompiledRule, roles: list[Role], survivor: Survivor) -> Sampled:

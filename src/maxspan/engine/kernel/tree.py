@@ -128,12 +128,12 @@ class Tree:
         """Let ways through a beginning lead past the gathering of events."""
         self._roots.clear()
 
-    def grown(self, place: Answers | Classes) -> None:
+    def grown(self, place: Answers | Classes, tables: Iterable[FieldTable]) -> None:
         """Note a new place; when there are too many, or a table knows too many classes, all is forgotten."""
         self._places += 1
         if isinstance(place, Answers):
             self._answers.append(place)
-        if self._places > MOST_PLACES or any(len(table.masks) > MOST_CLASSES for table in self.tables.values()):
+        if self._places > MOST_PLACES or any(len(table.masks) > MOST_CLASSES for table in tables):
             for table in self.tables.values():
                 table.forget()
             self._places = 0
@@ -237,10 +237,10 @@ class Beginning:
         paths = tuple(self._tree.decoder.path(table.name) for table in tables)
         if len(tables) == 1 and tables[0].name in self._many and paths[0]:
             classes = Classes(self, mask, number, tables[0])
-            self._tree.grown(classes)
+            self._tree.grown(classes, tables)
             return _class_step(paths[0])(tables[0], classes)
         answers = Answers(self, mask, number, tables)
-        self._tree.grown(answers)
+        self._tree.grown(answers, tables)
         return _later_step(paths)(answers)
 
     def remembers(self, value: Any) -> None:

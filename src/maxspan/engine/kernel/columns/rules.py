@@ -39,7 +39,7 @@ class ColumnRules:
 
     def _forget(self) -> None:
         """Let the tree forget all classes: those of tables are its own too."""
-        self.compiled.tree.grown(_NO_PLACE)
+        self.compiled.tree.grown(_NO_PLACE, self.compiled.tree.tables.values())
 
 
 _NO_PLACE: Any = object()
