@@ -53,15 +53,25 @@ class Worker:
         except (EOFError, ConnectionResetError):
             raise self.lost() from None
         if isinstance(answer, Failed):
-            raise WorkerLost(f"a worker process (pid {self.process.pid}) stopped: {answer.message}", self._doing)
+            raise self._stopped(answer)
         return self.asked.popleft(), answer
 
     @property
     def _doing(self) -> Request | None:
         return self.asked[0] if self.asked else None
 
+    def _stopped(self, failed: Failed) -> WorkerLost:
+        return WorkerLost(f"a worker process (pid {self.process.pid}) stopped: {failed.message}", self._doing)
+
     def lost(self) -> WorkerLost:
         """Give what has become of a process that does not answer."""
+        try:
+            while self.connection.poll():  # it may have said so before it ended
+                last = self.connection.recv()
+                if isinstance(last, Failed):
+                    return self._stopped(last)
+        except (EOFError, OSError):
+            pass
         self.process.join(_PATIENCE_S)
         code = self.process.exitcode
         if code is None:
