@@ -124,7 +124,7 @@ class Machine:
         """Whether nothing is kept: a hit that begins no sequence then changes nothing."""
         return not self._pending and not self._waiting and not any(self._seen.values())
 
-    # --- state ---------------------------------------------------------------------------------------------------------
+    # --- state --------------------------------------------------------------------------------------------------------
 
     def state(self) -> State:
         """Give all that is held; it shares its parts with the machine."""
