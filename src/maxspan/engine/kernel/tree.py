@@ -27,6 +27,8 @@ MOST_BEGINNINGS: Final = 1_000
 #: Answers are forgotten when there are this many, or this many characters in their values.
 MOST_ANSWERS: Final = 100_000
 MOST_CHARACTERS: Final = 8_000_000
+#: values of the first step with more characters are looked at each time: there is no bound to what they come to
+_LONGEST: Final = 1_000
 #: Tables are forgotten when they know this many classes of values.
 MOST_CLASSES: Final = 20_000
 #: Where more than this share of values is new, answers are remembered by the class of the value alone.
@@ -145,10 +147,7 @@ class Tree:
     def remembers(self, value: Any) -> None:
         """Note an answer that is remembered."""
         self._remembered += 1
-        if type(value) is str:
-            self._characters += len(value)
-        elif type(value) is tuple:
-            self._characters += sum(map(len, value))
+        self._characters += _characters(value)
         if self._remembered > MOST_ANSWERS or self._characters > MOST_CHARACTERS:
             self._remembered = self._characters = 0
             for answers in self._answers:
@@ -211,10 +210,15 @@ class Beginning:
         self._tree.settled()
 
     def forget(self) -> None:
-        """Forget all places."""
+        """Forget all places; the next event makes the first of them anew, as making places may forget them all."""
         self._places.clear()
         if self._asked:
-            self.step = self.place(self._mask, 0)
+            self.step = self._anew
+
+    def _anew(self, event: Any) -> int:
+        self.step = self.place(self._mask, 0)
+        self._tree.settled()
+        return self.step(event)
 
     def place(self, mask: int, number: int) -> Step:
         """Give how to go on with what is left, from a number in the order of fields on."""
@@ -302,7 +306,7 @@ class Answers(dict[Any, Step]):
             mask &= table.masks[table[value]]
         step = self._step(mask)
         if all(value is None or _is_text(value) for value in values):
-            self._beginning.remembers(None)
+            self._beginning.remembers(values)
             self[values] = step
         return step
 
@@ -326,7 +330,7 @@ class _Gate(dict[Any, bool]):
 
     def __missing__(self, value: Any) -> bool:
         is_open = self._table.masks[self._table[value]] & self._every != 0
-        if (value is None or _is_text(value)) and len(self) < MOST_PLACES:
+        if (value is None or _is_text(value)) and len(self) < MOST_PLACES and _characters(value) <= _LONGEST:
             self[value] = is_open
         return is_open
 
@@ -342,7 +346,7 @@ class _Roots(dict[tuple[Any, ...], Step]):
 
     def __missing__(self, key: tuple[Any, ...]) -> Step:
         step = self._find(key)
-        if all(value is None or _is_text(value) for value in key):
+        if all(value is None or _is_text(value) for value in key) and _characters(key) <= _LONGEST:
             if len(self) > MOST_PLACES:
                 self.clear()
             self[key] = step
@@ -355,6 +359,11 @@ def _is_text(value: Any) -> bool:
 
 def _are_texts(values: tuple[Any, ...]) -> bool:
     return all(type(item) is str for item in values)
+
+
+def _characters(value: Any) -> int:
+    """Count the characters of a text, or of the texts in a tuple."""
+    return len(value) if type(value) is str else sum(map(_characters, value)) if type(value) is tuple else 0
 
 
 def _given(mask: int) -> Step:
