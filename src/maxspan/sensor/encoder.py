@@ -34,6 +34,7 @@ from maxspan.sensor.records import (
     FilePath,
     Fork,
     IdsChange,
+    Image,
     Module,
     Record,
     SocketRecord,
@@ -128,9 +129,11 @@ class Encoder:
     def _prepare(self, records: list[Record], hashes: Hashes) -> None:
         """Order the hashes of programs that were never seen before any event of the batch is written."""
         wanted = []
+        last: Image | None = None
         for record in records:
-            if type(record) is Exec:
-                key = key_of(record.image)
+            if type(record) is Exec and record.image is not last:
+                last = record.image
+                key = key_of(last)
                 if not hashes.known(key):
                     hashes.ask(key, record.pid, record.executable)
                     wanted.append(key)

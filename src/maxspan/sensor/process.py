@@ -108,12 +108,12 @@ class Process:
         parent, session, group, entry = self.parent, self.session, self.group, self.entry
         if parent is not None and session is not None and group is not None and entry is not None:
             return _ALL % (  # by far the most; the loop below says the same
-                parent.as_parent(),
-                session.as_leader(),
+                parent._as_parent or parent.as_parent(),
+                session._as_leader or session.as_leader(),
                 b"true" if session is self else b"false",
-                group.as_leader(),
+                group._as_leader or group.as_leader(),
                 b"true" if group is self else b"false",
-                entry.as_leader(),
+                entry._as_leader or entry.as_leader(),
                 b"true" if entry is self else b"false",
             )
         out = b',"parent":{%b}' % parent.as_parent() if parent is not None else b""

@@ -119,7 +119,7 @@ class ProcessTable:
         process.comm = record.comm
         process.image = key_of(record.image)
         process.hash = b""
-        if record.ids != process.ids:
+        if record.ids is not process.ids and record.ids != process.ids:
             self._identify(process, record.ids)
         self._belong(process, record.cgroup)
         process.changed()
@@ -130,7 +130,7 @@ class ProcessTable:
     def exit(self, record: Exit) -> Process:
         """End a process; it is kept a while for late records."""
         process = self.of(record)
-        if record.ids != process.ids and record.ids != NO_IDS:
+        if record.ids is not process.ids and record.ids != process.ids and record.ids != NO_IDS:
             self._identify(process, record.ids)
         if record.comm:
             process.comm = record.comm

@@ -8,6 +8,8 @@ from msgspec.json import encode
 
 #: Leaders carry the arguments up to this many bytes of JSON: they are repeated in every event of a session.
 LEADER_ARGS_BYTES: Final = 1024
+#: So many programs are remembered, those whose arguments have up to so many characters.
+_REMEMBERED, _REMEMBERED_TEXT = 2048, 256
 
 
 class Program:
@@ -34,9 +36,26 @@ class Program:
             self.leader = self.leader[:-1]
 
 
+_remembered: Final[dict[tuple[str, str, str, int, int, str], Program]] = {}
+
+
 def program_of(executable: str, comm: str, args: list[str], argc: int, directory: str) -> Program:
-    """Make the program; its name is the base name of the executable, or else the name of the thread."""
-    return Program(executable, executable.rpartition("/")[2] or comm, args, argc, directory)
+    """Make the program; its name is the base name of the executable, or else the name of the thread.
+
+    What was executed before with the same short arguments is the same program: nobody changes one."""
+    if not executable:
+        return Program(executable, comm, args, argc, directory)
+    text = "\0".join(args)  # no argument holds a NUL
+    if len(text) > _REMEMBERED_TEXT:
+        return Program(executable, executable.rpartition("/")[2] or comm, args, argc, directory)
+    key = (executable, comm, text, len(args), argc, directory)
+    program = _remembered.get(key)
+    if program is None:
+        if len(_remembered) >= _REMEMBERED:
+            _remembered.clear()
+        program = Program(executable, executable.rpartition("/")[2] or comm, args, argc, directory)
+        _remembered[key] = program
+    return program
 
 
 def unknown_program(comm: str) -> Program:

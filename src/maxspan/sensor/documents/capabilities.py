@@ -64,6 +64,13 @@ def capability_names(mask: int) -> bytes:
     )
 
 
+@lru_cache(maxsize=256)
+def capabilities_part(effective: int, permitted: int) -> bytes:
+    """Give `,"capabilities":{"effective":[...],"permitted":[...]}`."""
+    names = capability_names(effective), capability_names(permitted)
+    return b',"capabilities":{"effective":%b,"permitted":%b}' % names
+
+
 def taint_letters(mask: int) -> str:
     """Give the letters that the kernel prints for a mask of taints."""
     return "".join(letter for bit, letter in enumerate(TAINTS) if mask >> bit & 1)

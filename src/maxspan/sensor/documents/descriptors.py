@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any, Final
 
 from msgspec.json import encode
@@ -15,10 +14,22 @@ _CHARACTER: Final = {"tty": "tty", "null": "null", "character": "other"}
 _TYPES: Final = {"block": "block_device"}
 
 
-@lru_cache(maxsize=4096)
+#: Parts by the identity of the descriptors, which are kept with it: a number is not reused meanwhile. Backends hand the
+#: same object out again and again, and to compare three sockets costs more than to write them.
+_parts: dict[int, tuple[tuple[Descriptor, ...], bytes]] = {}
+_PARTS: Final = 4096
+
+
 def descriptors_part(descriptors: tuple[Descriptor, ...]) -> bytes:
     """Give `"stdin":{...},"stdout":{...},"stderr":{...}`; empty when the descriptors are not known."""
-    return encode({name: _told(one) for name, one in zip(_NAMES, descriptors, strict=False)})[1:-1]
+    known = _parts.get(id(descriptors))
+    if known is not None:
+        return known[1]
+    if len(_parts) >= _PARTS:
+        _parts.clear()
+    part = encode({name: _told(one) for name, one in zip(_NAMES, descriptors, strict=False)})[1:-1]
+    _parts[id(descriptors)] = (descriptors, part)
+    return part
 
 
 def _told(descriptor: Descriptor) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Final
 
 from msgspec.json import encode
 
-from maxspan.sensor.documents.capabilities import capability_names, taint_letters
+from maxspan.sensor.documents.capabilities import capabilities_part, taint_letters
 from maxspan.sensor.documents.descriptors import descriptors_part
 from maxspan.sensor.documents.envelope import Envelope
 from maxspan.sensor.hashes import Hashes
@@ -122,16 +122,13 @@ class ProcessEvents:
         thread = b'"id":%d,"name":%b' % (tid or process.pid, encode(comm))
         ids = process.ids
         if capabilities and (ids.capabilities_permitted or ids.capabilities_effective):
-            thread += b',"capabilities":{"effective":%b,"permitted":%b}' % (
-                capability_names(ids.capabilities_effective),
-                capability_names(ids.capabilities_permitted),
-            )
+            thread += capabilities_part(ids.capabilities_effective, ids.capabilities_permitted)
         return b',"process":{%b,%b,%b,%b%b%b,"thread":{%b}%b}%b%b%b}' % (
             process.head,
             program.main,
             program.rest,
             process.who,
-            self._hash(process),
+            process.hash or self._hash(process),
             process.relations_part(),
             thread,
             extra,
@@ -141,9 +138,9 @@ class ProcessEvents:
         )
 
     def _hash(self, process: Process) -> bytes:
-        part = process.hash
-        if not part and process.image and self._hashes is not None:
-            part = process.hash = self._hashes.get(process.image)
-            if not part:
-                self._hashes.counters.events_without += 1
+        if not process.image or self._hashes is None:
+            return b""
+        part = process.hash = self._hashes.get(process.image)
+        if not part:
+            self._hashes.counters.events_without += 1
         return part
