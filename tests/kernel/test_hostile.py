@@ -10,7 +10,9 @@ import pytest
 import maxspan
 from maxspan.engine.kernel import tree
 from maxspan.engine.kernel.detector import KernelDetector
+from maxspan.engine.kernel.machine import Machine
 from maxspan.engine.reference.detector import ReferenceDetector
+from maxspan.engine.reference.event import Key
 from maxspan.rules.model import Rule
 from maxspan.sources.chunk import Chunk
 
@@ -56,3 +58,44 @@ def test_long_values_of_the_first_step_are_not_remembered() -> None:
     detector = KernelDetector(rules_of('any where event.action == "a" and event.type == "b"'))
     assert found(detector, [{"event": {"action": f"{n}" + "x" * 2000, "type": "b"}} for n in range(5)]) == []
     assert len(detector.compiled.tree._roots) == 0
+
+
+@pytest.mark.parametrize("options", [{}, {"skip": False}, {"stream": True, "lateness_ns": 10**12}])
+def test_an_event_of_many_hosts_belongs_to_each(options: dict[str, Any]) -> None:
+    hosts: list[Any] = [*(f"h{number}" for number in range(500)), 7, True]
+    rules = rules_of(
+        "sequence by host.id with maxspan=5s [a where true] [b where true] until [c where true]",
+        "sequence by user.name, host.id with maxspan=5s [a where true] ![b where true] [c where true]",
+    )
+    documents = [
+        {"@timestamp": TIME + number, "event": {"category": kind}, "host": {"id": of}, "user": {"name": "u"}}
+        for number, (kind, of) in enumerate(
+            [("a", hosts), ("c", "h3"), ("b", ["h3", "h4"]), ("b", hosts[5:]), ("c", hosts), ("b", 7)]
+        )
+    ]
+    expected = found(ReferenceDetector(rules), documents)
+    assert len(expected) >= len(hosts)
+    assert found(KernelDetector(rules, **options), documents) == expected
+
+
+@pytest.mark.parametrize("options", [{}, {"skip": False}, {"stream": True, "lateness_ns": 10**9}])
+def test_many_events_of_one_time_are_forgotten_at_once(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at = 0
+    expire = Machine._expire
+
+    def counted(machine: Machine, key: Key, oldest_ns: int) -> None:
+        nonlocal looked_at
+        looked_at += sum(map(len, machine._pending.get(key, ())))
+        expire(machine, key, oldest_ns)
+
+    monkeypatch.setattr(Machine, "_expire", counted)
+    rules = rules_of("sequence by host.id with maxspan=5s [a where true] [b where true]")
+    documents = [
+        {"@timestamp": TIME + ms, "event": {"category": "a"}, "host": {"id": "h"}}
+        for ms in (0, 1000)
+        for _ in range(500)
+    ] + [{"@timestamp": TIME + 6500 + n, "event": {"category": "a"}, "host": {"id": "h"}} for n in range(300)]
+    assert found(KernelDetector(rules, **options), documents, 100) == []
+    assert 0 < looked_at < 10 * len(documents)

@@ -72,10 +72,10 @@ class Aside:
             if hit is None:
                 continue
             hosts = candidate.hosts if rule.host_key else (EVERY_HOST,)
-            for host in hosts:
+            for host, own in hit.by_host(hosts, rule.host_place or 0).items():
                 if skipping is not None:
-                    open_for(skipping, rule, hit, host)
-                yield rule, host, hit if len(hosts) == 1 else hit.of_host(host, rule.host_place or 0)
+                    open_for(skipping, rule, own, host)
+                yield rule, host, own
 
 
 def open_for(skipping: Skipping, rule: CompiledRule, hit: Hit, host: str) -> None:

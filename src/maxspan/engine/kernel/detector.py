@@ -160,17 +160,14 @@ class KernelDetector:
 
     def _sequence_hit(self, rule: CompiledRule, roles: list[Role], hit: Hit, candidate: Candidate) -> None:
         hosts = candidate.hosts if rule.host_key else (EVERY_HOST,)
-        if self._skipping is not None:
-            for role in roles:
-                if role.kind == "positive":
-                    keys = candidate.keys(role.by, rule)
-                    for host in hosts:
-                        self._skipping.opened(role, host, hit.time_ns, keys, in_turn=self._lanes is None)
-        if len(hosts) == 1:
-            self._place(rule, hit, hosts[0])
-        else:
-            for host in hosts:
-                self._place(rule, hit.of_host(host, rule.host_place or 0), host)
+        for host, own in hit.by_host(hosts, rule.host_place or 0).items():
+            if self._skipping is not None:
+                keys = dict(own.positive)
+                for role in roles:
+                    if role.kind == "positive" and role.numbers[0] in keys:
+                        found = keys[role.numbers[0]]
+                        self._skipping.opened(role, host, hit.time_ns, found, in_turn=self._lanes is None)
+            self._place(rule, own, host)
 
     def _place(self, rule: CompiledRule, hit: Hit, host: str) -> None:
         """Give a hit of one host to what finds sequences."""

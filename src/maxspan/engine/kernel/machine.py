@@ -38,15 +38,33 @@ class Hit:
         """Whether it matters to a machine that holds nothing."""
         return bool(self.missing) or bool(self.positive and self.positive[0][0] == 0)
 
-    def of_host(self, host: str, place: int) -> Hit:
-        """Give what of a hit has the id of one host at a place of the keys; "" stands for ids that are no strings."""
+    def by_host(self, hosts: Sequence[str], place: int) -> dict[str, Hit]:
+        """Share a hit among its hosts, whose ids are at a place of the keys; "" stands for ids that are no strings.
 
-        def own(keys: list[Key]) -> list[Key]:
-            return [key for key in keys if (key[place][1] if key[place][0] == "str" else "") == host]
+        Hosts without a key are left out.
+        """
+        if len(hosts) == 1:
+            return {hosts[0]: self}
+        out: dict[str, Hit] = {}
 
-        positive = [(stage, kept) for stage, keys in self.positive if (kept := own(keys))]
-        missing = [(stage, kept) for stage, keys in self.missing if (kept := own(keys))]
-        return Hit(self.ordinal, self.survivor, positive, missing, own(self.until))
+        def shared(keys: list[Key]) -> Iterator[tuple[Hit, list[Key]]]:
+            own: dict[str, list[Key]] = {}
+            for key in keys:
+                own.setdefault(key[place][1] if key[place][0] == "str" else "", []).append(key)
+            for host, kept in own.items():
+                if host not in out:
+                    out[host] = Hit(self.ordinal, self.survivor, [], [], [])
+                yield out[host], kept
+
+        for stage, keys in self.positive:
+            for hit, kept in shared(keys):
+                hit.positive.append((stage, kept))
+        for stage, keys in self.missing:
+            for hit, kept in shared(keys):
+                hit.missing.append((stage, kept))
+        for hit, kept in shared(self.until):
+            hit.until = kept
+        return out
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,8 +275,10 @@ class Machine:
         maxspan = self.maxspan_ns
         if maxspan is None:
             return
+        gone: set[Key] = set()
         while self._ends and self._ends[0][0] < now_ns:
-            _, key = self._ends.popleft()
+            gone.add(self._ends.popleft()[1])
+        for key in gone:
             self._expire(key, now_ns - maxspan)
         while self._waiting and self._waiting[0].first.time_ns + maxspan < now_ns:
             sequence = self._waiting.popleft()
