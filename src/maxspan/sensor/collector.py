@@ -103,7 +103,7 @@ class Collector:
     def ledger(self) -> Ledger:
         """Read the books; takes out processes whose ends were lost when there are new ones of those."""
         kernel = self.backend.counters()
-        ends = sum(kernel[kind].lost for kind in ("exit", "skipped", "audit") if kind in kernel)
+        ends = sum(kernel[kind].lost for kind in ("exit", "skipped", "audit", "audit_gaps") if kind in kernel)
         if ends > self._lost_ends:
             self._lost_ends = ends
             self.table.sweep()

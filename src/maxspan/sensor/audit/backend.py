@@ -21,10 +21,11 @@ from typing import Final
 from maxspan.errors import SensorError
 from maxspan.sensor.audit import procfs
 from maxspan.sensor.audit.assemble import Assembler, AuditEvent, in_time
-from maxspan.sensor.audit.message import WANTED, parse
+from maxspan.sensor.audit.message import WANTED, parse, stamp_of
 from maxspan.sensor.audit.netlink import LOCKED, AuditSocket, Status
 from maxspan.sensor.audit.processes import Processes
 from maxspan.sensor.audit.rules import Rule, architectures, file_rules, owner_of, watch_rules
+from maxspan.sensor.audit.serials import Serials
 from maxspan.sensor.audit.translate import Translator
 from maxspan.sensor.backend import KindCounters
 from maxspan.sensor.records import (
@@ -63,6 +64,8 @@ LATE_FIELDS: Final[Mapping[str, str]] = {
     "connect.flow.local": "empty when the socket is closed at once",
     "accept.flow": "without the local end when the socket is closed at once",
 }
+#: Kinds of counters beside those of records: what the kernel and the socket lost, and events that never came.
+MESSAGES, GAPS = "audit", "audit_gaps"
 BACKLOG: Final = 65536
 BATCH: Final = 4096
 _SWEEP_NS: Final = 2_000_000_000
@@ -92,6 +95,8 @@ class AuditBackend:
         self._clipped = dict.fromkeys((cls.kind for cls in _KINDS), 0)
         self._lost = 0
         self._assembler = Assembler()
+        self._serials = Serials()
+        self._started_ns = 0
         self._translator: Translator | None = None
         self._swept_ns = 0
 
@@ -117,6 +122,7 @@ class AuditBackend:
         processes = Processes(boot_offset_ns=offset, started_ns=time.time_ns())
         self._translator = Translator(processes, own_pid=os.getpid())
         self._swept_ns = time.time_ns()
+        self._started_ns = time.clock_gettime_ns(_COARSE_CLOCK)
         self._control.set_status(backlog_limit=max(BACKLOG, before.backlog_limit), backlog_wait_time=0)
         if not others:
             self._socket.set_status(pid=os.getpid())
@@ -168,9 +174,20 @@ class AuditBackend:
 
     def _events(self, messages: list[tuple[int, bytes]]) -> list[AuditEvent]:
         out: list[AuditEvent] = []
+        now, last = time.monotonic(), -1
         for kind, text in messages:
-            if kind in WANTED and (message := parse(kind, text)) is not None:
+            message = parse(kind, text) if kind in WANTED else None
+            stamp = (message.time_ns, message.serial) if message is not None else stamp_of(text)
+            if stamp is None:
+                continue
+            if stamp[1] != last and stamp[0] >= self._started_ns:
+                # what the kernel kept for a daemon from before our time would begin the count too early
+                last, self._started_ns = stamp[1], 0
+                self._serials.take(last, now)
+            if message is not None:
                 out.extend(self._assembler.add(message))
+        if len(messages) < BATCH:  # else a message that is missed may lie behind these
+            self._serials.settle(now)
         return out
 
     def _records(self, event: AuditEvent) -> list[Record]:
@@ -185,7 +202,8 @@ class AuditBackend:
 
     def counters(self) -> Mapping[str, KindCounters]:
         """Counters by kind. The kernel counts losses as messages of no known kind: they stand under `audit`, and so
-        do events that lost their end, and overruns of the socket (each at least one message)."""
+        do events that lost their end, and overruns of the socket (each at least one message). Events of which nothing
+        came at all are `audit_gaps`, whether or not the kernel counted their messages: one loss may be in both."""
         with self._lock:
             if self._control is not None and self._before is not None:
                 with contextlib.suppress(SensorError):
@@ -194,7 +212,8 @@ class AuditBackend:
         out = {
             kind: KindCounters(seen=sent, sent=sent, clipped=self._clipped[kind]) for kind, sent in self._sent.items()
         }
-        return {**out, "audit": KindCounters(seen=lost, lost=lost)}
+        gaps = self._serials.lost
+        return {**out, MESSAGES: KindCounters(seen=lost, lost=lost), GAPS: KindCounters(seen=gaps, lost=gaps)}
 
     def close(self) -> None:
         """Delete our rules and give the status back; what cannot be given back is left as it is."""

@@ -34,13 +34,22 @@ def parse(kind: int, text: bytes) -> Message | None:
     head = _HEAD.match(text)
     if head is None:
         return None
-    seconds, milliseconds, serial = head.groups()
-    time_ns = int(seconds) * 1_000_000_000 + int(milliseconds) * 1_000_000
     fields: dict[str, bytes] = {}
     if kind != EOE:
         for name, value in _FIELD.findall(text.rstrip(b"\n\0"), head.end()):
             fields.setdefault(name.decode("ascii"), value)
-    return Message(kind, time_ns, int(serial), fields)
+    return Message(kind, *_stamp(head), fields)
+
+
+def stamp_of(text: bytes) -> tuple[int, int] | None:
+    """Give time (nanoseconds from the epoch) and serial of a message of any type; None when it has none."""
+    head = _HEAD.match(text)
+    return None if head is None else _stamp(head)
+
+
+def _stamp(head: re.Match[bytes]) -> tuple[int, int]:
+    seconds, milliseconds, serial = head.groups()
+    return int(seconds) * 1_000_000_000 + int(milliseconds) * 1_000_000, int(serial)
 
 
 def raw_of(value: bytes) -> bytes:
