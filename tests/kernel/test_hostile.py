@@ -54,6 +54,20 @@ def test_the_tree_is_forgotten_without_end(monkeypatch: pytest.MonkeyPatch) -> N
     assert found(KernelDetector(rules), documents) == found(ReferenceDetector(rules), documents)
 
 
+def test_a_key_is_a_time_only_for_the_rules_that_go_by_it() -> None:
+    rules = [
+        *rules_of("sequence by event.ingested [a where true] [b where true]"),
+        *rules_of("sequence by event.ingested [any where n == 1] [any where n == 2]", timestamp_field="event.ingested"),
+    ]
+    documents = [
+        {"event": {"category": kind, "ingested": f"2024-05-01T10:00:{seconds}Z"}, "@timestamp": TIME, "n": number}
+        for number, (kind, seconds) in enumerate([("a", "00"), ("a", "00.5"), ("c", "00.500")])
+    ]
+    expected = found(ReferenceDetector(rules), documents)
+    assert len(expected) == 1
+    assert found(KernelDetector(rules), documents) == expected
+
+
 def test_long_values_of_the_first_step_are_not_remembered() -> None:
     detector = KernelDetector(rules_of('any where event.action == "a" and event.type == "b"'))
     assert found(detector, [{"event": {"action": f"{n}" + "x" * 2000, "type": "b"}} for n in range(5)]) == []

@@ -105,9 +105,14 @@ _names = cache(FieldNames)
 
 
 @cache
-def _one(by: tuple[plan.Field, ...]) -> tuple[plan.Field, ...]:
-    """Give one object for equal lists of keys."""
-    return by
+def _one(by: tuple[plan.Field, ...], timestamp: str) -> tuple[plan.Field, ...]:
+    """Give one object for lists of keys whose values are equal: those of the field of the time have a type."""
+    return (*by,)  # another object each time
+
+
+def _keys(query: plan.SequenceQuery | plan.SampleQuery, stage: plan.Stage, names: FieldNames) -> tuple[plan.Field, ...]:
+    by = query.keys(stage)
+    return _one(by, names.timestamp if any(field.name == names.timestamp for field in by) else "")
 
 
 def compile_rule(number: int, rule: Rule) -> CompiledRule:
@@ -122,18 +127,20 @@ def compile_rule(number: int, rule: Rule) -> CompiledRule:
     if isinstance(query, plan.EventQuery):
         out.roles.append(Role(out, "event", query.stage))
     elif isinstance(query, plan.SampleQuery):
-        out.roles += [Role(out, "sample", stage, (n,), _one(query.keys(stage))) for n, stage in enumerate(query.stages)]
+        out.roles += [
+            Role(out, "sample", stage, (n,), _keys(query, stage, names)) for n, stage in enumerate(query.stages)
+        ]
     else:
         positive = whole = 0
         for stage in query.stages:
             numbers = range(whole, whole + stage.runs) if stage.missing else range(positive, positive + stage.runs)
             out.roles.append(
-                Role(out, "missing" if stage.missing else "positive", stage, tuple(numbers), _one(query.keys(stage)))
+                Role(out, "missing" if stage.missing else "positive", stage, tuple(numbers), _keys(query, stage, names))
             )
             whole += stage.runs
             positive += 0 if stage.missing else stage.runs
         if query.until is not None:
-            out.roles.append(Role(out, "until", query.until, (), _one(query.keys(query.until))))
+            out.roles.append(Role(out, "until", query.until, (), _keys(query, query.until, names)))
     return out
 
 

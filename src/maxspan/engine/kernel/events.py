@@ -122,16 +122,18 @@ class Candidate:
         return known
 
     def keys(self, by: tuple[plan.Field, ...], rule: CompiledRule) -> list[Key]:
-        """Give the join keys of the event; see `keys_of`. Equal lists of fields are one object (`Role.by`)."""
+        """Give the join keys of the event; see `keys_of`.
+
+        Lists of fields whose values are equal for all rules are one object (`Role.by`).
+        """
         known = self._keys.get(id(by))
         if known is None:
             key = self._plain_key(by, rule)
             if key is not None:
                 known = self._keys[id(by)] = [key]
                 return known
-            known = keys_of(Event(self.position, self.fields, None, _NO_ORDINAL), by, rule.evaluator)
-            if not any(field.name == rule.names.timestamp for field in by):
-                self._keys[id(by)] = known
+            event = Event(self.position, self.fields, None, _NO_ORDINAL)
+            known = self._keys[id(by)] = keys_of(event, by, rule.evaluator)
         return known
 
     def _plain_key(self, by: tuple[plan.Field, ...], rule: CompiledRule) -> Key | None:
