@@ -68,6 +68,20 @@ def test_a_key_is_a_time_only_for_the_rules_that_go_by_it() -> None:
     assert found(KernelDetector(rules), documents) == expected
 
 
+def test_rules_that_go_by_another_time_have_a_clock_of_their_own() -> None:
+    query = "sequence by host.id with maxspan=5s [any where n == 0] [any where n == 1]"
+    rules = [*rules_of(query), *rules_of(query, timestamp_field="event.ingested")]
+    documents = [
+        {"@timestamp": t, "host": {"id": "h"}, "event": {"ingested": t + 3_600_000}, "n": number % 2}
+        for number, t in enumerate(range(TIME, TIME + 10_000, 1000))
+    ]
+    expected = found(ReferenceDetector(rules), documents)
+    assert len(expected) == 10
+    stream = KernelDetector(rules, stream=True)
+    assert found(stream, documents) == expected
+    assert stream.counters.late == 0
+
+
 def test_long_values_of_the_first_step_are_not_remembered() -> None:
     detector = KernelDetector(rules_of('any where event.action == "a" and event.type == "b"'))
     assert found(detector, [{"event": {"action": f"{n}" + "x" * 2000, "type": "b"}} for n in range(5)]) == []

@@ -170,9 +170,10 @@ class KernelDetector:
             self._place(rule, own, host)
 
     def _place(self, rule: CompiledRule, hit: Hit, host: str) -> None:
-        """Give a hit of one host to what finds sequences."""
+        """Give a hit of one host to what finds sequences. In a stream each field of times has lanes of its own."""
         if self._lanes is not None:
-            self._lanes.push(rule, hit, host)
+            clock = rule.names.timestamp
+            self._lanes.push(rule, hit, host if clock == TIME else f"{host}\0{clock}")
         elif self._in_order is not None:
             self._in_order.take(rule, hit, host)
         else:
