@@ -27,7 +27,7 @@ from maxspan.sensor.follow import Follow
 from maxspan.sensor.recording import Recording
 from maxspan.sensor.records import Record
 from maxspan.sensor.screen import Screen, summary
-from maxspan.sensor.watcher import Watcher, chunks
+from maxspan.sensor.watcher import CHUNK_BYTES, Watcher, chunks
 from maxspan.sinks.style import console_for
 from maxspan.sources.chunk import Chunk
 
@@ -175,7 +175,7 @@ def test_quiet_keeps_what_was_lost() -> None:
 
 
 def test_chunks_hold_whole_lines() -> None:
-    lines = [b"x" * size for size in (10, 70_000, 5, 5, 65_536, 1)]
+    lines = [b"x" * size for size in (10, 140_000, 5, 5, CHUNK_BYTES, 1)]
     made = list(chunks(lines))
     assert b"".join(data for data, _ in made) == b"\n".join(lines) + b"\n"
     assert [count for _, count in made] == [2, 3, 1]

@@ -76,7 +76,8 @@ class Process:
         self.relations = NO_RELATIONS
         self._as_parent = b""
         self._as_leader = b""
-        self._of_children = b""
+        #: What children say of the four above them, and the parts that it was made of: they hold while those do.
+        self._of_children: tuple[bytes, bytes, bytes, bytes, bytes] | None = None
 
     def changed(self) -> None:
         """Forget the parts that others show of this process: its program or its user is another one now."""
@@ -107,15 +108,26 @@ class Process:
             return self.relations
         parent, session, group, entry = self.parent, self.session, self.group, self.entry
         if parent is not None and session is not None and group is not None and entry is not None:
-            return _ALL % (  # by far the most; the loop below says the same
-                parent._as_parent or parent.as_parent(),
-                session._as_leader or session.as_leader(),
+            above = parent._as_parent or parent.as_parent()  # by far the most; the loop below says the same
+            first = session._as_leader or session.as_leader()
+            second = group._as_leader or group.as_leader()
+            third = entry._as_leader or entry.as_leader()
+            own = session is self or group is self or entry is self
+            if not own and (known := parent._of_children) is not None:  # siblings mostly have the same: it is made once
+                if known[0] is above and known[1] is first and known[2] is second and known[3] is third:
+                    return known[4]
+            part = _ALL % (
+                above,
+                first,
                 b"true" if session is self else b"false",
-                group._as_leader or group.as_leader(),
+                second,
                 b"true" if group is self else b"false",
-                entry._as_leader or entry.as_leader(),
+                third,
                 b"true" if entry is self else b"false",
             )
+            if not own:
+                parent._of_children = (above, first, second, third, part)
+            return part
         out = b',"parent":{%b}' % parent.as_parent() if parent is not None else b""
         for name, leader in ((b"session", session), (b"group", group), (b"entry", entry)):
             if leader is not None:
@@ -126,13 +138,7 @@ class Process:
     def end(self) -> None:
         """Let go of the others; late events of this process say what it knew of them."""
         if not self.ended:
-            part, parent = self.relations_part(), self.parent
-            if parent is not None:  # siblings mostly have the same: it is kept once
-                if parent._of_children == part:
-                    part = parent._of_children
-                else:
-                    parent._of_children = part
-            self.relations = part
+            self.relations = self.relations_part()
             self.ended = True
             self.parent = self.session = self.group = self.entry = None
 
