@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import Any
 
 import pytest
 
 import maxspan
-from maxspan.engine.kernel import tree
+from maxspan.engine.kernel import hit_spool, tree
 from maxspan.engine.kernel.detector import KernelDetector
 from maxspan.engine.kernel.machine import Machine
 from maxspan.engine.reference.detector import ReferenceDetector
@@ -80,6 +81,25 @@ def test_rules_that_go_by_another_time_have_a_clock_of_their_own() -> None:
     stream = KernelDetector(rules, stream=True)
     assert found(stream, documents) == expected
     assert stream.counters.late == 0
+
+
+def test_names_of_files_need_not_be_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hit_spool, "IN_MEMORY", 2)
+    rules = rules_of("sequence by host.id with maxspan=5s [any where n == 0] [any where n == 1]")
+    lines = [
+        json.dumps({"@timestamp": TIME + number, "host": {"id": "h"}, "n": number % 2}).encode() for number in range(6)
+    ]
+    path = os.fsdecode(b"\xff.ndjson")
+    batch, stream = KernelDetector(rules, skip=False), KernelDetector(rules, stream=True)
+    for number, line in enumerate([*lines, b"{"], 1):
+        batch.feed(Chunk(line + b"\n", path, number))
+        stream.feed(Chunk(line + b"\n", path, number))
+    restored = KernelDetector.restore(rules, stream.snapshot())
+    assert restored.counters.problems[0].path == "\\udcff.ndjson"
+    for detector in (batch, restored):
+        matches = detector.finish()
+        assert len(matches) == 3
+        assert {event.path for match in matches for event in match.events if event is not None} == {path}
 
 
 def test_long_values_of_the_first_step_are_not_remembered() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from heapq import merge
 from operator import itemgetter
@@ -99,7 +100,7 @@ class HitSpool:
         return [
             rule,
             plain(hit.ordinal),
-            [kept, one.position, one.path, one.line, one.index, one.id],
+            [kept, one.position, os.fsencode(one.path), one.line, one.index, one.id],
             [[stage, [plain(key) for key in keys]] for stage, keys in hit.positive],
             [[stage, [plain(key) for key in keys]] for stage, keys in hit.missing],
             [plain(key) for key in hit.until],
@@ -107,6 +108,7 @@ class HitSpool:
 
     def _hit(self, row: list[Any]) -> tuple[int, Hit]:
         rule, ordinal, survivor, positive, missing, until = row
+        survivor[2] = os.fsdecode(survivor[2])
         kept = survivor[0]
         if isinstance(kept, list):
             survivor[0] = Kept(self._segments[kept[0]], kept[1], kept[2])

@@ -6,8 +6,10 @@ known by its content, so that what it had begun goes on only if it still means t
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from hashlib import blake2b
 from heapq import heappush
 from itertools import count
@@ -123,7 +125,7 @@ class StateWriter:
             "rules": [[*mark, rule.rule.id, rule.rule.name] for rule, mark in _numbered(self._rules)],
             "counts": {name: getattr(counters, name) for name in _COUNTS},
             "by_kind": dict(counters.by_kind),
-            "problems": counters.problems,
+            "problems": [replace(problem, path=_printable(problem.path)) for problem in counters.problems],
             "late_position": lanes.late_position,
             "lanes": {name: self._lane(lane) for name, lane in lanes.lanes.items()},
             "limited": [
@@ -184,7 +186,7 @@ class StateWriter:
             number = self._survivors[id(one)] = len(self._survivor_rows)
             self._kept.append(one)
             self._survivor_rows.append(
-                [self._lines.read(one.kept), one.position, one.path, one.line, one.index, one.id]
+                [self._lines.read(one.kept), one.position, os.fsencode(one.path), one.line, one.index, one.id]
             )
         return number
 
@@ -193,6 +195,11 @@ class StateWriter:
         fields = {name: [plain(value) for value in values] for name, values in event.fields.items()}
         keys = [[stage, plain(key)] for stage, key in item.keys]
         return [self._survivor(item.survivor), event.timestamp_ns, plain(event.ordinal), fields, keys]
+
+
+def _printable(path: str) -> str:
+    """Give a path, whose name may be any bytes, as text."""
+    return path.encode(errors="backslashreplace").decode()
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------
@@ -208,7 +215,10 @@ class StateReader:
         self._known = [by_mark.get((row[0], row[1])) for row in body["rules"]]
         self._ids = {rule.rule.id for rule in by_mark.values()}
         self._dropped: set[int] = set()
-        self._survivors = [Survivor(*row) for row in body["survivors"]]
+        self._survivors = [
+            Survivor(kept, position, os.fsdecode(path), line, index, id_)
+            for kept, position, path, line, index, id_ in body["survivors"]
+        ]
         self._hits = [self._hit(row) for row in body["hits"]]
 
     def restore(self, counters: Counters, lanes: Lanes, gathered: Gathered, *, most_keys: int) -> None:
