@@ -72,6 +72,7 @@ class Run:
     load_mb: float = 0.0
     processes: int = 0
     seen: int = 0
+    others_per_second: float = 0.0
     events: int = 0
     lost: int = 0
     late: int = 0
@@ -140,6 +141,7 @@ def run_load(
     one = Run()
     # not below /tmp, which the sensor watches
     with tempfile.TemporaryDirectory(prefix="maxspan-bench-", dir="/var/lib") as folder:
+        began = time.monotonic()
         watch = Measured(setup.rules, Path(folder))
         try:
             if idle:
@@ -156,6 +158,8 @@ def run_load(
             one.load_mb = watch.peak_bytes() / 1e6
         finally:
             told = watch.end()
+        # three events for each process of the load; the rest is what others do on this host
+        one.others_per_second = max(0, told.events - 3 * one.processes) / (time.monotonic() - began)
         one.seen = executed(watch, told)
     one.rate = one.processes / one.seconds
     one.cpu_percent = 100 * one.cpu_seconds / one.seconds
@@ -258,7 +262,16 @@ def percentile(values: Sequence[float], share: float) -> float:
 def figures(setup: Setup) -> dict[str, Any]:
     """Give the medians of the runs (losses: the sum), the delays, and whether the goals were reached."""
     told: dict[str, Any] = {"rules": setup.count, "repeats": len(setup.runs)}
-    for name in ("rate", "cpu_percent", "cpu_seconds", "bpf_seconds", "idle_cpu_percent", "idle_mb", "load_mb"):
+    for name in (
+        "rate",
+        "cpu_percent",
+        "cpu_seconds",
+        "bpf_seconds",
+        "idle_cpu_percent",
+        "idle_mb",
+        "load_mb",
+        "others_per_second",
+    ):
         told[name] = round(statistics.median(getattr(run, name) for run in setup.runs), 3)
     spread = sorted(run.cpu_percent for run in setup.runs)
     told["cpu_percent_from_to"] = [round(spread[0], 1), round(spread[-1], 1)]
@@ -297,8 +310,8 @@ def markdown(told: dict[str, dict[str, Any]], count: int) -> str:
     """Give two tables: load and idle, and the shells."""
     lines = [
         f"| rules | {count:,} processes at | of one core (lowest, highest) | BPF programs, all of the host "
-        "| lost, late, not seen | resident, highest | idle | resident |",
-        "|---|---|---|---|---|---|---|---|",
+        "| lost, late, not seen | resident, highest | idle | resident | events of others |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for name, one in told.items():
         low, high = one["cpu_percent_from_to"]
@@ -307,6 +320,7 @@ def markdown(told: dict[str, dict[str, Any]], count: int) -> str:
         cells.append(f"{one['bpf_seconds']:.2f} s")
         cells.append(f"{one['lost']:,}, {one['late']:,}, {one['not_seen']:,}")
         cells += [f"{one['load_mb']:.0f} MB", f"{one['idle_cpu_percent']:.2f} %", f"{one['idle_mb']:.0f} MB"]
+        cells.append(f"{one['others_per_second']:.0f}/s")
         lines.append(f"| {' | '.join(cells)} |")
     lines += ["", "| rules | alert for a shell | shells | median | p99 |", "|---|---|---|---|---|"]
     for name, one in told.items():
