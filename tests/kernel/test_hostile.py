@@ -102,6 +102,18 @@ def test_names_of_files_need_not_be_text(monkeypatch: pytest.MonkeyPatch) -> Non
         assert {event.path for match in matches for event in match.events if event is not None} == {path}
 
 
+@pytest.mark.parametrize("before", [b"", b" ", b"\t", b"\xef\xbb\xbf"])
+@pytest.mark.parametrize("after", [b"", b" ", b"\r"])
+def test_an_event_is_kept_without_the_white_space_around_it(before: bytes, after: bytes) -> None:
+    rules = rules_of("any where n == 1")
+    raws = []
+    for detector in (ReferenceDetector(rules), KernelDetector(rules)):
+        (match,) = [*detector.feed(Chunk(before + b'{"n": 1}' + after + b"\n")), *detector.finish()]
+        assert match.events[0] is not None
+        raws.append(match.events[0].raw)
+    assert raws[0] == raws[1]
+
+
 def test_long_values_of_the_first_step_are_not_remembered() -> None:
     detector = KernelDetector(rules_of('any where event.action == "a" and event.type == "b"'))
     assert found(detector, [{"event": {"action": f"{n}" + "x" * 2000, "type": "b"}} for n in range(5)]) == []

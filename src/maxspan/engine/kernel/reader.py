@@ -66,9 +66,8 @@ class Reader:
 
     def _candidate(self, event: object, mask: int, chunk: Chunk, number: int, line: bytes, position: int) -> Candidate:
         fields = DecodedFields(event, self._rules.decoder, self._getters)
-        return Candidate(
-            mask, fields, line, position, chunk.path, number, raw=line if line[-1] == 125 else line.strip()
-        )
+        raw = line if line[0] == 123 and line[-1] == 125 else line.strip()
+        return Candidate(mask, fields, line, position, chunk.path, number, raw=raw)
 
     def _line_by_line(self, chunk: Chunk) -> Iterator[Candidate]:
         for number, line in numbered_lines(chunk.data, chunk.first_line):
