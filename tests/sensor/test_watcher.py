@@ -175,7 +175,7 @@ def test_quiet_keeps_what_was_lost() -> None:
 
 
 def test_chunks_hold_whole_lines() -> None:
-    lines = [b"x" * size for size in (10, 140_000, 5, 5, CHUNK_BYTES, 1)]
+    lines = [b"x" * size for size in (10, CHUNK_BYTES + 1, 5, 5, CHUNK_BYTES, 1)]
     made = list(chunks(lines))
     assert b"".join(data for data, _ in made) == b"\n".join(lines) + b"\n"
     assert [count for _, count in made] == [2, 3, 1]
