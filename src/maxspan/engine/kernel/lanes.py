@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from heapq import heappop, heappush
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 from maxspan.engine.detector import Counters
 from maxspan.engine.kernel.compiled import CompiledRule
@@ -17,6 +17,9 @@ from maxspan.engine.kernel.events import Candidate
 from maxspan.engine.kernel.machine import Completed, Hit, Machine
 from maxspan.engine.reference.event import Ordinal
 from maxspan.languages import plan
+
+#: So often in the time of events machines forget, and decide what waits for an event to be missing.
+TICK_NS: Final = 50_000_000
 
 Found = tuple[CompiledRule, Completed]
 #: takes a candidate, the pieces of it that wait, and the name of its lane; gives what it is to sequences
@@ -26,12 +29,14 @@ Judged = Callable[[Candidate, int, str], Iterable[tuple[CompiledRule, Hit]]]
 class Lane:
     """The hits of one host (or of all, for rules that join across hosts) and the machines of its rules."""
 
-    __slots__ = ("heap", "latest_ns", "machines", "passed_ns")
+    __slots__ = ("heap", "latest_ns", "machines", "passed_ns", "tick_ns")
 
     def __init__(self) -> None:
         self.heap: list[tuple[Ordinal, int, Hit | Candidate, Any]] = []
         self.machines: dict[CompiledRule, Machine] = {}
         self.latest_ns = -(2**63)
+        #: when machines are told next how far time has gone
+        self.tick_ns = -(2**63)
         self.passed_ns = -(2**63)
 
 
@@ -104,8 +109,10 @@ class Lanes:
             yield from self._first(name, lane)
         if until_ns > lane.passed_ns:
             lane.passed_ns = until_ns
-            for rule in list(lane.machines):
-                yield from self._let_pass(lane, rule, until_ns)
+            if until_ns >= lane.tick_ns:
+                lane.tick_ns = until_ns + TICK_NS
+                for rule in list(lane.machines):
+                    yield from self._let_pass(lane, rule, until_ns)
 
     def _first(self, name: str, lane: Lane) -> Iterator[Found]:
         """Take what is first in the order of a lane."""
