@@ -70,7 +70,7 @@ bench-full: $(BENCH) ## the same with more events and rounds
 
 .PHONY: bench-sensor
 bench-sensor: $(STAMP) ## (root) what the watch costs, and how much it slows a build and an installation
-	@$(BIN)/python -m benchmarks.sensor_load
+	-@$(BIN)/python -m benchmarks.sensor_load --none --shipped $(if $(RULES),--rules $(RULES))
 	@$(BIN)/python -m benchmarks.sensor_slowdown
 
 .PHONY: lab lab-packages
