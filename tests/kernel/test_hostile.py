@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import tracemalloc
 from typing import Any
 
 import pytest
 
 import maxspan
-from maxspan.engine.kernel import hit_spool, tree
+from maxspan.engine.kernel import hit_spool, reader, tree
 from maxspan.engine.kernel.detector import KernelDetector
 from maxspan.engine.kernel.machine import Machine
 from maxspan.engine.reference.detector import ReferenceDetector
@@ -112,6 +113,34 @@ def test_an_event_is_kept_without_the_white_space_around_it(before: bytes, after
         assert match.events[0] is not None
         raws.append(match.events[0].raw)
     assert raws[0] == raws[1]
+
+
+def test_a_long_key_is_not_written_out_for_each_of_its_inner_ones() -> None:
+    inner = {f"a{number}": 1 for number in range(2000)}
+    line = json.dumps({"_source": {"k" * 100_000: inner, "n": {"m": [{"o.p": 1}, {"o": {"p": 2}}]}}}).encode()
+    detector = KernelDetector(rules_of("any where n.m.o.p == 2 and q == null"))
+    tracemalloc.start()
+    try:
+        assert len(detector.feed(Chunk(line))) == 1
+        assert tracemalloc.get_traced_memory()[1] < 20 * len(line)
+    finally:
+        tracemalloc.stop()
+
+
+def test_classes_that_make_no_places_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tree, "MOST_CLASSES", 30)
+    monkeypatch.setattr(reader, "_LOOK_AFTER", 2)
+    words = [f"w{number}" for number in range(8)]
+    rules = rules_of(
+        *(f'process where process.args : "*{word}*"' for word in words), 'file where process.args : "*w0*"'
+    )
+    documents = [
+        {"event": {"category": "file"}, "process": {"args": [word for n, word in enumerate(words) if chosen >> n & 1]}}
+        for chosen in range(256)
+    ]
+    detector = KernelDetector(rules)
+    assert found(detector, documents) == found(ReferenceDetector(rules), documents)
+    assert len(detector.compiled.tree.tables["process.args"].masks) < 40
 
 
 def test_long_values_of_the_first_step_are_not_remembered() -> None:

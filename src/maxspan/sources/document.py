@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -33,12 +33,15 @@ class Unwrapped:
     id: str = ""
 
 
-def flatten(document: Mapping[str, Any]) -> dict[str, list[Any]]:
+def flatten(document: Mapping[str, Any], wanted: Container[str] | None = None) -> dict[str, list[Any]]:
     """Give every field of an event by its dotted name, as a list of non-null scalars in the document's order.
 
     `{"a": {"b": 1}}`, `{"a.b": 1}` and `{"a": [{"b": [1]}]}` are the same; where several of these stand in one
     document the lists are joined in order. Arrays of objects are merged field by field, arrays in arrays are opened.
     Names whose values are all null or empty do not occur. Nesting may be as deep as the decoder allows.
+
+    `wanted`, the names that are asked for and all their beginnings (`a`, `a.b`, `a.b.c`), leaves out the others.
+    Without it the result may be far larger than the document: a long key is written out for each of its inner ones.
 
     Source: Elasticsearch, object fields and `"subobjects"`; see section 9.2 of the EQL semantics for lists.
     """
@@ -46,6 +49,8 @@ def flatten(document: Mapping[str, Any]) -> dict[str, list[Any]]:
     pending: list[tuple[str, Any]] = list(document.items())[::-1]
     while pending:
         name, value = pending.pop()
+        if wanted is not None and name not in wanted:
+            continue
         if isinstance(value, dict):
             pending.extend([(f"{name}.{key}", inner) for key, inner in reversed(value.items())])
         elif isinstance(value, (list, tuple)):

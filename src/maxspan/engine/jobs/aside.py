@@ -59,7 +59,7 @@ class Aside:
     def _hits(self, put: _Put, compiled: CompiledRules, skipping: Skipping | None, mask: int) -> Iterator[Found]:
         survivor, fields = put.survivor, put.fields
         if fields is None:
-            fields = flatten(decode_line(self._store.read(survivor.kept)))
+            fields = flatten(decode_line(self._store.read(survivor.kept)), compiled.decoder.wanted)
         if skipping is not None:
             mask = skipping.narrow_candidate(mask, fields)
         if not mask:

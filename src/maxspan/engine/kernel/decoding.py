@@ -50,6 +50,12 @@ class FieldDecoder:
             here = tree
             for part in name.split("."):
                 here = here.setdefault(part, {})
+        #: what `flatten` needs to give these fields alone
+        self.wanted = frozenset(
+            ".".join(parts[:length])
+            for parts in (name.split(".") for name in names)
+            for length in range(1, len(parts) + 1)
+        )
         self._paths: dict[str, str] = {}
         for wrapper in _WRAPPERS:
             tree.pop(wrapper, None)

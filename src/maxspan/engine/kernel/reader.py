@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
@@ -17,6 +17,8 @@ from maxspan.sources.chunk import Chunk
 from maxspan.sources.document import decode_line, flatten, unwrap
 
 _encode = msgspec.json.Encoder().encode
+#: after so many chunks the tree is looked after
+_LOOK_AFTER: Final = 256
 
 
 class Reader:
@@ -30,11 +32,15 @@ class Reader:
         self._skipping = skipping
         self._counters = counters
         self._getters: dict[str | int, Getter] = {}
+        self._chunks = 0
 
     def read(self, chunk: Chunk) -> Iterator[Candidate]:
         """Give the candidates of a chunk, in the order of its lines; take each before asking for the next."""
         data = chunk.data
         self._counters.bytes += len(data)
+        self._chunks += 1
+        if self._chunks % _LOOK_AFTER == 0:
+            self._rules.tree.between_events()
         read = None if not self._rules.decoder.complete or is_dotted(data) else self._typed(data)
         if read is None:
             yield from self._line_by_line(chunk)
@@ -96,7 +102,7 @@ class Reader:
             self._counters.note(Problem("unreadable-line", str(error), path=chunk.path, line=number))
             return None
         self._counters.events += 1
-        fields = flatten(hit.source)
+        fields = flatten(hit.source, self._rules.decoder.wanted)
         mask = self._rules.tree.mask_of_fields(fields, hit.index)
         if not mask:
             return None

@@ -136,13 +136,21 @@ class Tree:
         if isinstance(place, Answers):
             self._answers.append(place)
         if self._places > MOST_PLACES or any(len(table.masks) > MOST_CLASSES for table in tables):
-            for table in self.tables.values():
-                table.forget()
-            self._places = 0
-            self._answers = []
-            self._roots.clear()
-            for beginning in self._beginnings.values():
-                beginning.forget()
+            self._forget()
+
+    def between_events(self) -> None:
+        """Forget all when a table knows too many classes: new ones need not make new places."""
+        if any(len(table.masks) > MOST_CLASSES for table in self.tables.values()):
+            self._forget()
+
+    def _forget(self) -> None:
+        for table in self.tables.values():
+            table.forget()
+        self._places = 0
+        self._answers = []
+        self._roots.clear()
+        for beginning in self._beginnings.values():
+            beginning.forget()
 
     def remembers(self, value: Any) -> None:
         """Note an answer that is remembered."""
