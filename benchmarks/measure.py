@@ -86,6 +86,20 @@ def peak_memory_mb(command: list[str], data: Path, size: int) -> tuple[float, in
             file.write(content.replace(day + b"T", (first + timedelta(days=number)).isoformat().encode() + b"T"))
         file.flush()
         process = subprocess.Popen([*command, file.name], cwd=ROOT, stdout=subprocess.DEVNULL)
-        _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    return usage.ru_maxrss / 1024, process.returncode
+        peak = 0.0
+        while process.poll() is None:  # what the kernel gives at the end counts the memory of this process as well
+            peak = max(peak, _high_water_mb(process.pid))
+            time.sleep(0.05)
+    return peak, process.returncode
+
+
+def _high_water_mb(pid: int) -> float:
+    """Give the most memory that a process has had in use so far; 0 when it is gone."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return 0.0
+    for line in status.splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) / 1024
+    return 0.0
