@@ -91,7 +91,8 @@ class Job:
             subprocess.run(self.before, cwd=self.folder, check=True)
         begin, before = time.perf_counter(), os.times()
         with (self.folder / "log").open("wb") as log:
-            subprocess.run(self.command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True)
+            command = ["nice", "-n", str(self.nice), *self.command]
+            subprocess.run(command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=True)
         after = os.times()
         cpu = after.children_user - before.children_user + after.children_system - before.children_system
         return Run(time.perf_counter() - begin, cpu)
