@@ -64,7 +64,7 @@ class Aside:
             mask = skipping.narrow_candidate(mask, fields)
         if not mask:
             return
-        candidate = Candidate(mask, fields, b"", survivor.position, survivor.path, survivor.line)
+        candidate = Candidate(mask, fields, survivor.position, survivor.path, survivor.line)
         for part in compiled.parts(mask):
             rule = part.rule
             roles = part.held(fields)

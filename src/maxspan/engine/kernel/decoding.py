@@ -95,10 +95,6 @@ class FieldDecoder:
         """Give the members that lead to a field (`f1.f4`), or "" where it is always missing."""
         return self._paths.get(name, "")
 
-    def reads(self, name: str) -> bool:
-        """Whether a field has a place of its own in the structure."""
-        return name in self._paths
-
 
 def _missing(event: Any) -> None:
     return None

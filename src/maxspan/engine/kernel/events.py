@@ -60,7 +60,6 @@ class Candidate:
         "fields",
         "id",
         "index",
-        "line",
         "mask",
         "number",
         "path",
@@ -72,7 +71,6 @@ class Candidate:
         self,
         mask: int,
         fields: Any,
-        line: bytes,
         position: int,
         path: str,
         number: int,
@@ -82,7 +80,6 @@ class Candidate:
     ) -> None:
         self.mask = mask
         self.fields = fields
-        self.line = line
         self.position = position
         self.path = path
         self.number = number
@@ -163,6 +160,11 @@ class Candidate:
 
 def _only(values: Sequence[Any]) -> Any:
     return values[0] if len(values) == 1 else None
+
+
+def listed(value: Any) -> Sequence[Any]:
+    """Give a decoded field, a scalar, a tuple or None, as its values."""
+    return () if value is None else value if type(value) is tuple else (value,)
 
 
 def hosts_of(values: Sequence[Any]) -> tuple[str, ...]:

@@ -120,10 +120,6 @@ class InOrder:
                 for completed in lane.machine.finish():
                     self.keep(rule, completed)
 
-    def line(self, hit: Hit) -> bytes:
-        """Give the line of a hit, wherever it is kept."""
-        return self._store.read(hit.survivor.kept)
-
 
 def new_machine(rule: CompiledRule) -> Machine:
     """Make a machine for a batch: what it holds is given up for nothing but time."""

@@ -106,16 +106,7 @@ class LiteralPatterns:
         if ends != _NEITHER:
             out |= _asked([one for one in ends if one is not None], value, folded)
         if len(found) > 1:
-            in_order = self._in_order
-            for number in found:
-                certain, insensitive, plain = in_order[number]
-                out |= certain
-                for bits, test in insensitive:
-                    if test(folded):
-                        out |= bits
-                for bits, test in plain:
-                    if test(value):
-                        out |= bits
+            out |= _asked(map(self._in_order.__getitem__, found), value, folded)
         return out
 
     def __bool__(self) -> bool:

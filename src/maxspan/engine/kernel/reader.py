@@ -73,7 +73,7 @@ class Reader:
     def _candidate(self, event: object, mask: int, chunk: Chunk, number: int, line: bytes, position: int) -> Candidate:
         fields = DecodedFields(event, self._rules.decoder, self._getters)
         raw = line if line[0] == 123 and line[-1] == 125 else line.strip()
-        return Candidate(mask, fields, line, position, chunk.path, number, raw=raw)
+        return Candidate(mask, fields, position, chunk.path, number, raw=raw)
 
     def _line_by_line(self, chunk: Chunk) -> Iterator[Candidate]:
         for number, line in numbered_lines(chunk.data, chunk.first_line):
@@ -107,7 +107,7 @@ class Reader:
         if not mask:
             return None
         raw = line.strip() if hit.source is document else _encode(hit.source)
-        return Candidate(mask, fields, line, position, chunk.path, number, hit.index, hit.id, raw)
+        return Candidate(mask, fields, position, chunk.path, number, hit.index, hit.id, raw)
 
 
 def line_ends(data: bytes) -> list[int] | None:

@@ -12,7 +12,7 @@ from heapq import heappop, heappush
 from typing import Any, Final
 
 from maxspan.engine.kernel.compiled import CompiledRule, CompiledRules, Role
-from maxspan.engine.kernel.events import DecodedFields, hosts_of
+from maxspan.engine.kernel.events import DecodedFields, hosts_of, listed
 from maxspan.engine.kernel.open_keys import EARLIEST, LATEST, OpenKeys
 from maxspan.engine.kernel.times import time_ns
 from maxspan.engine.reference.event import Key
@@ -98,7 +98,7 @@ class Skipping:
             return mask
         time, host = self._read(event)
         if type(time) is not str or (host is not None and type(host) is not str):
-            return mask & ~self._passed(later, _earliest(_listed(time)), hosts_of(_listed(host)), _always_open)
+            return mask & ~self._passed(later, _earliest(listed(time)), hosts_of(listed(host)), _always_open)
         now_ns = time_ns(time)
         if now_ns is None:
             return mask
@@ -221,10 +221,6 @@ class Skipping:
 
 def _always_open(keys: OpenKeys) -> bool:
     return True
-
-
-def _listed(value: Any) -> Sequence[Any]:
-    return () if value is None else value if type(value) is tuple else (value,)
 
 
 def _earliest(values: Sequence[Any]) -> int | None:

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 from maxspan.engine.kernel.columns.arrow import np
 from maxspan.engine.kernel.columns.fields import BatchFields, Value
+from maxspan.engine.kernel.events import listed
 from maxspan.engine.kernel.tables import FieldTable
+from maxspan.engine.kernel.tree import GATES, TOLD
 from maxspan.schema.index_patterns import Told, told_by
 
-GATES: Final = ("event.category", "event.type", "event.action", "host.os.type")
-TOLD: Final = ("data_stream.type", "data_stream.dataset", "data_stream.namespace", "event.dataset", "_index")
 #: Tables of regular expressions cost so much more for a value. Their keys say what they are.
 _REGEX: Final = 3
 #: below this many pairs of a group and a class, a table of all pairs is quicker than sorting
@@ -125,14 +125,10 @@ class MaskFinder:
         _, first = np.unique(combined, return_index=True)
         masks = []
         for row in first.tolist():
-            own = {name: _listed(values[numbers[row]]) for name, numbers, values in told}
+            own = {name: listed(values[numbers[row]]) for name, numbers, values in told}
             masks.append(applies(told_by(own)))
         classes, distinct = _classes(masks)
         groups.narrow(np.arange(len(groups.rows)), classes[combined], distinct)
-
-
-def _listed(value: Value) -> Sequence[Any]:
-    return () if value is None else value if type(value) is tuple else (value,)
 
 
 def _classes(masks: Sequence[int]) -> tuple[Any, list[int]]:

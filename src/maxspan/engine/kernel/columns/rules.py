@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
 
 from maxspan.engine.kernel.columns.fields import Value
 from maxspan.engine.kernel.compiled import CompiledRules
 from maxspan.engine.kernel.tables import FieldTable
-from maxspan.engine.kernel.tree import MOST_CLASSES, TOLD
+from maxspan.engine.kernel.tree import TOLD
 from maxspan.schema.index_patterns import Told
 
 
@@ -33,13 +32,5 @@ class ColumnRules:
 
     def masks(self, table: FieldTable, values: Iterable[Value]) -> list[int]:
         """Give the pieces that each value of a table's field leaves possible."""
-        if len(table.masks) > MOST_CLASSES:
-            self._forget()
+        self.compiled.tree.between_events()
         return [table.masks[table[value]] for value in values]
-
-    def _forget(self) -> None:
-        """Let the tree forget all classes: those of tables are its own too."""
-        self.compiled.tree.grown(_NO_PLACE, self.compiled.tree.tables.values())
-
-
-_NO_PLACE: Any = object()

@@ -16,7 +16,7 @@ from maxspan.engine.kernel.columns.reading import ParquetReader
 from maxspan.engine.kernel.columns.rows import RowFields, RowsOfBatch, RowTexts
 from maxspan.engine.kernel.columns.rules import ColumnRules
 from maxspan.engine.kernel.detector import KernelDetector
-from maxspan.engine.kernel.events import Candidate
+from maxspan.engine.kernel.events import Candidate, listed
 from maxspan.engine.kernel.skipping import HOST, TIME
 from maxspan.engine.match import RuleMatch
 from maxspan.sources.timestamps import EARLIEST_NS, LATEST_NS
@@ -106,7 +106,7 @@ def take(detector: KernelDetector, rules: ColumnRules, path: str, first_row: int
                 continue
             events, own = unsure, unsure_place
         text = events.text(own)
-        candidate = Candidate(mask, RowFields(events, own), text, first + row, path, first_row + row, raw=text)
+        candidate = Candidate(mask, RowFields(events, own), first + row, path, first_row + row, raw=text)
         time_ns = times[place] if is_sure else None
         if time_ns is not None and EARLIEST_NS <= time_ns <= LATEST_NS:
             candidate._times[TIME] = time_ns
@@ -123,7 +123,7 @@ class _Waiting:
     def __init__(self, events: RowsOfBatch) -> None:
         self._events = events
         self._times = [_quick(value) for value in events[TIME]]
-        self._hosts = [_listed(value) for value in events[HOST]]
+        self._hosts = [listed(value) for value in events[HOST]]
         self._place = 0
 
     def at(self, place: int) -> _Waiting:
@@ -135,13 +135,9 @@ class _Waiting:
             return self._times[self._place]
         if name == HOST:
             return self._hosts[self._place]
-        return _listed(self._events[name][self._place]) or default
+        return listed(self._events[name][self._place]) or default
 
 
 def _quick(value: Any) -> Sequence[Any]:
     """Write the same time with its zone, which is UTC where there is none."""
-    return (value + "Z",) if type(value) is str and len(value) == _WITH_FRACTION else _listed(value)
-
-
-def _listed(value: Any) -> Sequence[Any]:
-    return () if value is None else value if type(value) is tuple else (value,)
+    return (value + "Z",) if type(value) is str and len(value) == _WITH_FRACTION else listed(value)
