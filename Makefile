@@ -14,7 +14,9 @@ help: ## show the targets
 	@echo
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sort | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
-$(STAMP): pyproject.toml constraints/dev.txt
+NATIVE := setup.py $(wildcard src/maxspan/engine/kernel/native/*.[ch])
+
+$(STAMP): pyproject.toml constraints/dev.txt $(NATIVE)
 	@$(PYTHON) -c 'import sys; sys.exit("maxspan needs Python 3.11 or newer; set PYTHON=/path/to/python3.11") if sys.version_info < (3, 11) else None'
 	@echo "setting up $(VENV) (once)"
 	@$(PYTHON) -m venv $(VENV)
@@ -57,7 +59,7 @@ test-turnover: $(STAMP) ## ten million processes through the sensor's user side 
 
 .PHONY: bench bench-full
 BENCH := benchmarks/.venv/.installed
-$(BENCH): benchmarks/requirements.txt pyproject.toml
+$(BENCH): benchmarks/requirements.txt pyproject.toml $(NATIVE)
 	@$(PYTHON) -m venv benchmarks/.venv
 	@benchmarks/.venv/bin/python -m pip install --quiet --disable-pip-version-check -e . -r benchmarks/requirements.txt
 	@touch $@
@@ -94,4 +96,5 @@ docs: $(STAMP) ## build the documentation into site/
 
 .PHONY: clean
 clean: ## remove the environment and everything built
+	@rm -f src/maxspan/engine/kernel/native/*.so
 	@rm -rf $(VENV) build dist site out .mypy_cache .ruff_cache .pytest_cache .hypothesis

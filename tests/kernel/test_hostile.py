@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import maxspan
-from maxspan.engine.kernel import hit_spool, reader, tree
+from maxspan.engine.kernel import hit_spool, order, reader, tree
 from maxspan.engine.kernel.detector import KernelDetector
 from maxspan.engine.kernel.machine import Machine
 from maxspan.engine.reference.detector import ReferenceDetector
@@ -40,7 +40,7 @@ def found(detector: Any, documents: list[dict[str, Any]], size: int = 1) -> list
 def test_the_tree_is_forgotten_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """With fewer places than beginnings, each place that is made forgets all others."""
     monkeypatch.setattr(tree, "MOST_PLACES", 1)
-    monkeypatch.setattr(tree, "_SAMPLES", 1)
+    monkeypatch.setattr(order, "_SAMPLES", 1)
     monkeypatch.setattr(tree, "_MANY", -1.0)
     rules = rules_of(
         'process where process.name == "a" and process.args : "x*"',

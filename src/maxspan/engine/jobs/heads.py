@@ -55,7 +55,7 @@ class HeadSkipping(Skipping):
                     self._pinned |= 1 << number
         #: longest first: what may still be waited for up to so long after the beginning
         self._heads = sorted(by_maxspan.items(), reverse=True)
-        self._asks = rules.decoder.getter(TIME, HOST)
+        self._asks = rules.getter(TIME, HOST)
 
     def passed(self) -> dict[str, tuple[int, int]]:
         """Give the latest time of what was passed over, and what that was, by host."""

@@ -14,7 +14,7 @@ from maxspan.engine.kernel.events import Candidate
 from maxspan.engine.kernel.gathered import Gathered, Limited, Sampled
 from maxspan.engine.kernel.in_order import InOrder, new_machine
 from maxspan.engine.kernel.machine import Completed, Hit, Machine, State
-from maxspan.engine.kernel.reader import Reader
+from maxspan.engine.kernel.reader import make_reader
 from maxspan.engine.kernel.skipping import Skipping
 from maxspan.engine.match import RuleMatch
 from maxspan.engine.reference.event import Ordinal
@@ -94,7 +94,7 @@ class Run(KernelDetector):
         if ordered and any(rule.is_sequence for rule in compiled.rules):
             self._skipping = self._head = HeadSkipping(compiled)
             self._in_order = InOrder(self._store)
-            self._reader = Reader(compiled, self.counters, self._head)
+            self._reader = make_reader(compiled, self.counters, self._head)
             self._waits = compiled.every << self._head.aside
             self._head.is_first = not self._follows
         self._alone = {rule for rule in compiled.rules if runs_alone(rule)}

@@ -7,11 +7,14 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property
 from typing import Any, Final, Literal, NamedTuple
 
-from maxspan.engine.kernel.decoding import FieldDecoder
+from maxspan.engine.kernel import native
+from maxspan.engine.kernel.decoding import FieldDecoder, Getter
+from maxspan.engine.kernel.gates import TOLD, Gates
 from maxspan.engine.kernel.judge import Bits, Judge, make_judge, prepare
+from maxspan.engine.kernel.native.scanning import Scanning
 from maxspan.engine.kernel.pieces import Piece, pieces_of
 from maxspan.engine.kernel.tables import FieldTable, table_key
-from maxspan.engine.kernel.tree import TOLD, Tree
+from maxspan.engine.kernel.tree import Tree
 from maxspan.engine.reference.condition import UNTYPED, Evaluator
 from maxspan.engine.reference.event import FieldNames
 from maxspan.languages import plan
@@ -177,10 +180,15 @@ class CompiledRules:
             for number, (role, piece) in enumerate(self.pieces)
             if piece.rest
         }
-        self.decoder = FieldDecoder(self._read(table.name for table in tables.values()))
+        names = self._read(table.name for table in tables.values())
+        self.decoder = FieldDecoder(names)
         categories = [rule.names.category for rule in self.rules]
-        applies = self._applies if self._patterns else None
-        self.tree = Tree(tables, self.decoder, categories, self.every, applies)
+        self.gates = Gates(tables, categories, self.every, self._applies if self._patterns else None)
+        self.tree = Tree(tables, self.decoder, self.gates, self.every)
+        #: reads lines where the compiled part of maxspan is there; without it, structures do
+        self.scanning: Scanning | None = None
+        if native.Scanner is not None and self.decoder.complete and self.pieces:
+            self.scanning = Scanning(native.Scanner, names, self.gates, len(self.pieces))
         self._parts: dict[int, tuple[Part, ...]] = {}
 
     def _tables(self, bits: Bits) -> dict[str, FieldTable]:
@@ -197,12 +205,16 @@ class CompiledRules:
         }
 
     def _read(self, tables: Iterable[str]) -> set[str]:
-        names = {*tables, "host.id"} | (set(TOLD) if self._patterns else set())
+        names = {*tables, "@timestamp", "host.id"} | (set(TOLD) if self._patterns else set())
         for rule in self.rules:
             names |= {rule.names.timestamp, rule.names.tiebreaker or "event.sequence", rule.names.category}
             names |= {key.name for role in rule.roles for key in role.by}
             names |= {name for role in rule.roles for name in role.reads}
         return names
+
+    def getter(self, *names: str) -> Getter:
+        """Give what reads one field of an event that was read, or several as a tuple: scalars, tuples, or None."""
+        return self.decoder.getter(*names) if self.scanning is None else self.scanning.getter(*names)
 
     def _applies(self, told: Told) -> int:
         known = self._applying.get(told)

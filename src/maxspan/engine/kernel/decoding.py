@@ -15,8 +15,8 @@ import msgspec
 import re2
 
 #: what a field may hold; lists become tuples, so that they can be looked up, and hold no lists or objects
-_Scalar = str | int | float | bool | None
-_Leaf = _Scalar | tuple[_Scalar, ...]
+Scalar = str | int | float | bool | None
+Leaf = Scalar | tuple[Scalar, ...]
 #: In a typed structure these are null or missing: a wrapped document is refused.
 _WRAPPERS: Final = ("_source", "fields")
 
@@ -74,7 +74,7 @@ class FieldDecoder:
                 members.append((member, type_, type_()))
             else:
                 self._paths[prefix + key] = path + member
-                members.append((member, _Leaf, None))
+                members.append((member, Leaf, None))
         if top:
             for number, wrapper in enumerate(_WRAPPERS):
                 renamed[f"w{number}"] = wrapper

@@ -11,7 +11,7 @@ from maxspan.engine.kernel.gathered import Gathered, Limited, sampled, sequence_
 from maxspan.engine.kernel.in_order import InOrder
 from maxspan.engine.kernel.lanes import Lanes
 from maxspan.engine.kernel.machine import Completed, Hit
-from maxspan.engine.kernel.reader import Reader
+from maxspan.engine.kernel.reader import make_reader
 from maxspan.engine.kernel.replay import Replay
 from maxspan.engine.kernel.skipping import EVERY_HOST, TIME, Skipping
 from maxspan.engine.kernel.survivors import LineStore, Survivor
@@ -61,7 +61,7 @@ class KernelDetector:
         self._skipping = Skipping(self.compiled) if ordered or (stream and sequences) else None
         self._replay = Replay() if ordered else None
         self._ignore_index = ignore_index
-        self._reader = Reader(self.compiled, self.counters, self._skipping if ordered else None)
+        self._reader = make_reader(self.compiled, self.counters, self._skipping if ordered else None)
         self._store = LineStore()
         self._in_order = InOrder(self._store) if ordered else None
         self._gathered = Gathered(self._store)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from maxspan.engine.kernel.decoding import FieldDecoder, Getter
+from maxspan.engine.kernel.decoding import Getter
 from maxspan.engine.kernel.times import time_ns
 from maxspan.engine.reference.event import Event, Key, Ordinal, keys_of, make_event
 from maxspan.languages import plan
@@ -19,25 +19,25 @@ _NO_ORDINAL: Final[Ordinal] = (0, (0, "", 0), 0)
 class DecodedFields:
     """The fields of a typed event by name, as lists of values; only fields that the rules read are there."""
 
-    __slots__ = ("_decoder", "_getters", "event")
+    __slots__ = ("_getter", "_getters", "event")
 
-    def __init__(self, event: Any, decoder: FieldDecoder, getters: dict[str | int, Getter]) -> None:
+    def __init__(self, event: Any, getter: Callable[..., Getter], getters: dict[str | int, Getter]) -> None:
         self.event = event
-        self._decoder = decoder
+        self._getter = getter
         self._getters = getters
 
     def raw(self, name: str) -> Any:
         """Give a field as it was decoded: a scalar, a tuple, or None."""
         getter = self._getters.get(name)
         if getter is None:
-            getter = self._getters[name] = self._decoder.getter(name)
+            getter = self._getters[name] = self._getter(name)
         return getter(self.event)
 
     def key(self, by: tuple[plan.Field, ...]) -> tuple[Any, ...]:
         """Give the fields of a join key as they were decoded. Equal lists of fields are one object."""
         getter = self._getters.get(id(by))
         if getter is None:
-            getter = self._getters[id(by)] = self._decoder.getter(*(field.name for field in by))
+            getter = self._getters[id(by)] = self._getter(*(field.name for field in by))
         found = getter(self.event)
         return found if len(by) > 1 else (found,)
 

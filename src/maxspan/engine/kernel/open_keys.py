@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from maxspan.engine.kernel.compiled import Role
-from maxspan.engine.kernel.decoding import FieldDecoder
+from maxspan.engine.kernel.decoding import Getter
 from maxspan.engine.reference.event import Key
 
 EARLIEST: Final = -(2**63)
@@ -25,14 +26,14 @@ class OpenKeys:
 
     __slots__ = ("_any_until", "_forgotten_ns", "_keys", "_names", "_purge_at", "_read", "_required", "_single", "own")
 
-    def __init__(self, role: Role, own: int, decoder: FieldDecoder) -> None:
+    def __init__(self, role: Role, own: int, getter: Callable[..., Getter]) -> None:
         self.own = own
         names = tuple(field.name for field in role.by)
         self._names = names
         self._required = [not field.optional for field in role.by]
         #: the keys of typed fields are compared in another form than the event's
         comparable = names and not any(name in role.rule.evaluator.types for name in names)
-        self._read = decoder.getter(*names) if comparable else None
+        self._read = getter(*names) if comparable else None
         self._single = len(names) == 1
         self._keys: dict[Any, int] = {}
         self._any_until = EARLIEST

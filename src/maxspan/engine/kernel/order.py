@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from maxspan.engine.kernel.decoding import Getter
 from maxspan.engine.kernel.tables import FieldTable
 
+#: so many events decide the order of fields
+_SAMPLES: Final = 48
 #: what a value costs that was not seen before, against one that was
-_NEW_VALUE: Final = 12.0
+NEW_VALUE: Final = 12.0
 #: Fields of few values are asked together: at most so many, which come to at most so many combinations,
 _MOST_TOGETHER: Final = 8
 _MOST_COMBINATIONS: Final = 24
@@ -16,17 +19,62 @@ _MOST_COMBINATIONS: Final = 24
 _SHARE: Final = 0.7
 
 
+class FirstEvents:
+    """The first events behind the gates: they go through all fields, and decide in which order later ones do.
+
+    `order` are the keys of the tables that may rule out something, in one tuple what is asked at once; `shares` says
+    after `settle` how many values of a field are new, from 0 to 1.
+    """
+
+    def __init__(self, mask: int, tables: Mapping[str, FieldTable], read: Callable[[str], Getter]) -> None:
+        self._mask = mask
+        self._tables = tables
+        self._read = read
+        self._events: list[Any] = []
+        keys = sorted(tables, key=lambda key: -(tables[key].constrained & mask).bit_count())
+        self.order: list[tuple[str, ...]] = [(key,) for key in keys]
+        self.shares: dict[str, float] = {}
+
+    @property
+    def full(self) -> bool:
+        """Whether enough events have come."""
+        return len(self._events) >= _SAMPLES
+
+    def take(self, event: Any) -> int:
+        """Keep an event, and give the pieces that it fulfils."""
+        self._events.append(event)
+        mask = self._mask
+        for (key,) in self.order:
+            table = self._tables[key]
+            if mask & table.constrained:
+                mask &= table.masks[table[self._read(table.name)(event)]]
+        return mask
+
+    def settle(self, new_value: float = NEW_VALUE) -> list[tuple[str, ...]]:
+        """Decide the order, and let the events go; see `best_order`."""
+        self.order = best_order(self._mask, self._tables, self._read, self._events, new_value)
+        names = {table.name for table in self._tables.values()}
+        self.shares = {name: share_of_new(map(self._read(name), self._events)) for name in names}
+        self._events = []
+        return self.order
+
+
 def best_order(
-    mask: int, tables: Mapping[str, FieldTable], read: Callable[[str], Callable[[Any], Any]], events: Sequence[Any]
+    mask: int,
+    tables: Mapping[str, FieldTable],
+    read: Callable[[str], Getter],
+    events: Sequence[Any],
+    new_value: float = NEW_VALUE,
 ) -> list[tuple[str, ...]]:
     """Give the keys of the tables that constrain pieces of `mask`, each chosen as best after those before it.
 
     `read` gives what reads a field of an event. A field is better the greater the share of what is left that it rules
-    out, and the fewer of its values are new. What is best asked at once is in one tuple.
+    out, and the fewer of its values are new: one of them costs `new_value` times what others do. What is best asked at
+    once is in one tuple.
     """
     left = {key: table.constrained for key, table in tables.items() if table.constrained & mask}
     values = {key: list(map(read(tables[key].name), events)) for key in left}
-    prices = {key: 1.0 + _NEW_VALUE * share_of_new(values[key]) for key in left}
+    prices = {key: 1.0 + new_value * share_of_new(values[key]) for key in left}
     masks = [mask] * len(events)
     reached: dict[str, int] = {}
     known: dict[tuple[str, int], int] = {}

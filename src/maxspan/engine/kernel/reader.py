@@ -11,6 +11,7 @@ from maxspan.engine.detector import Counters
 from maxspan.engine.kernel.compiled import CompiledRules
 from maxspan.engine.kernel.decoding import Getter, is_dotted
 from maxspan.engine.kernel.events import Candidate, DecodedFields, numbered_lines
+from maxspan.engine.kernel.native.scanning import Scanning
 from maxspan.engine.kernel.skipping import Skipping
 from maxspan.errors import Problem
 from maxspan.sources.chunk import Chunk
@@ -21,10 +22,17 @@ _encode = msgspec.json.Encoder().encode
 _LOOK_AFTER: Final = 256
 
 
-class Reader:
-    """Decodes chunks and asks the rules; counts events and what cannot be read.
+def make_reader(rules: CompiledRules, counters: Counters, skipping: Skipping | None = None) -> Reader:
+    """Make what reads chunks: by the compiled part of maxspan where it is there, else by typed structures."""
+    if rules.scanning is not None:
+        return ScanReader(rules, rules.scanning, counters, skipping)
+    return StructReader(rules, counters, skipping)
 
-    Typed structures first; a chunk that they refuse goes line by line, and a line that they refuse the general way.
+
+class Reader:
+    """Reads chunks and asks the rules; counts events and what cannot be read.
+
+    Of a chunk that is not what most are, each line is looked at on its own, and read the general way if need be.
     """
 
     def __init__(self, rules: CompiledRules, counters: Counters, skipping: Skipping | None = None) -> None:
@@ -36,11 +44,74 @@ class Reader:
 
     def read(self, chunk: Chunk) -> Iterator[Candidate]:
         """Give the candidates of a chunk, in the order of its lines; take each before asking for the next."""
-        data = chunk.data
-        self._counters.bytes += len(data)
+        self._counters.bytes += len(chunk.data)
         self._chunks += 1
         if self._chunks % _LOOK_AFTER == 0:
             self._rules.tree.between_events()
+        return self._candidates(chunk)
+
+    def _candidates(self, chunk: Chunk) -> Iterator[Candidate]:
+        raise NotImplementedError
+
+    def _general(self, chunk: Chunk, number: int, line: bytes) -> Candidate | None:
+        """Read a line whatever it is; None for one that fulfils nothing, or cannot be read."""
+        position = self._counters.events
+        try:
+            document = decode_line(line)
+            hit = unwrap(document)
+        except ValueError as error:
+            self._counters.unreadable += 1
+            self._counters.note(Problem("unreadable-line", str(error), path=chunk.path, line=number))
+            return None
+        self._counters.events += 1
+        fields = flatten(hit.source, self._rules.decoder.wanted)
+        mask = self._rules.tree.mask_of_fields(fields, hit.index)
+        if mask and self._skipping is not None:
+            mask = self._skipping.narrow_fields(mask, fields)
+        if not mask:
+            return None
+        raw = line.strip() if hit.source is document else _encode(hit.source)
+        return Candidate(mask, fields, position, chunk.path, number, hit.index, hit.id, raw)
+
+
+class ScanReader(Reader):
+    """Reads lines where they stand; what is not plain JSON, or plainly an event, goes the general way."""
+
+    def __init__(
+        self, rules: CompiledRules, scanning: Scanning, counters: Counters, skipping: Skipping | None = None
+    ) -> None:
+        super().__init__(rules, counters, skipping)
+        self._scanning = scanning
+
+    def _candidates(self, chunk: Chunk) -> Iterator[Candidate]:
+        scanning, counters, getters = self._scanning, self._counters, self._getters
+        narrow = self._skipping.narrow if self._skipping is not None else None
+        first, begin, path = chunk.first_line, counters.events, chunk.path
+        others = 0
+        for row in scanning.scan(chunk.data):
+            mask = row.mask
+            if mask is None:
+                counters.events = begin + others + row.before
+                candidate = None if (line := row.line()).isspace() else self._general(chunk, first + row.number, line)
+                others = counters.events - begin - row.before
+                if candidate is not None:
+                    yield candidate
+                continue
+            if narrow is not None:
+                mask = narrow(mask, row)
+                if not mask:
+                    continue
+            fields = DecodedFields(row, scanning.getter, getters)
+            position = begin + others + row.before
+            yield Candidate(mask, fields, position, path, first + row.number, raw=row.line())
+        counters.events = begin + others + scanning.read
+
+
+class StructReader(Reader):
+    """Decodes chunks into typed structures. A chunk that they refuse goes line by line."""
+
+    def _candidates(self, chunk: Chunk) -> Iterator[Candidate]:
+        data = chunk.data
         read = None if not self._rules.decoder.complete or is_dotted(data) else self._typed(data)
         if read is None:
             yield from self._line_by_line(chunk)
@@ -71,20 +142,17 @@ class Reader:
         return ends, events, masks
 
     def _candidate(self, event: object, mask: int, chunk: Chunk, number: int, line: bytes, position: int) -> Candidate:
-        fields = DecodedFields(event, self._rules.decoder, self._getters)
+        fields = DecodedFields(event, self._rules.decoder.getter, self._getters)
         raw = line if line[0] == 123 and line[-1] == 125 else line.strip()
         return Candidate(mask, fields, position, chunk.path, number, raw=raw)
 
     def _line_by_line(self, chunk: Chunk) -> Iterator[Candidate]:
         for number, line in numbered_lines(chunk.data, chunk.first_line):
             candidate = self._line(chunk, number, line)
-            if candidate is not None and self._skipping is not None:
-                candidate.mask = self._skipping.narrow_fields(candidate.mask, candidate.fields)
-            if candidate is not None and candidate.mask:
+            if candidate is not None:
                 yield candidate
 
     def _line(self, chunk: Chunk, number: int, line: bytes) -> Candidate | None:
-        position = self._counters.events
         if self._rules.decoder.complete and not is_dotted(line):
             try:
                 event = self._rules.decoder.decode(line)
@@ -92,22 +160,12 @@ class Reader:
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, TypeError):
                 pass
             else:
+                position = self._counters.events
                 self._counters.events += 1
+                if mask and self._skipping is not None:
+                    mask = self._skipping.narrow(mask, event)
                 return self._candidate(event, mask, chunk, number, line, position) if mask else None
-        try:
-            document = decode_line(line)
-            hit = unwrap(document)
-        except ValueError as error:
-            self._counters.unreadable += 1
-            self._counters.note(Problem("unreadable-line", str(error), path=chunk.path, line=number))
-            return None
-        self._counters.events += 1
-        fields = flatten(hit.source, self._rules.decoder.wanted)
-        mask = self._rules.tree.mask_of_fields(fields, hit.index)
-        if not mask:
-            return None
-        raw = line.strip() if hit.source is document else _encode(hit.source)
-        return Candidate(mask, fields, position, chunk.path, number, hit.index, hit.id, raw)
+        return self._general(chunk, number, line)
 
 
 def line_ends(data: bytes) -> list[int] | None:

@@ -65,7 +65,7 @@ class Skipping:
             self._later |= own
             if role.rule.host_key:
                 self._by_host |= own
-            keys = self._keys[role] = OpenKeys(role, own, rules.decoder)
+            keys = self._keys[role] = OpenKeys(role, own, rules.getter)
             opener = 0 if role.kind == "until" else role.numbers[0] - 1
             for other in role.rule.roles:
                 if other.kind == "positive" and opener in other.numbers:
@@ -74,7 +74,7 @@ class Skipping:
         self._across = self._later & ~self._by_host
         self._waiting: dict[int, int] = {}
         self._asked: dict[int, tuple[OpenKeys, ...]] = {}
-        self._read = rules.decoder.getter(TIME, HOST)
+        self._read = rules.getter(TIME, HOST)
 
     def later(self, mask: int) -> int:
         """Give the pieces of a mask that matter only after another event: not those whose opener is in the mask too."""

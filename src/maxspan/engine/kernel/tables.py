@@ -143,6 +143,14 @@ class FieldTable(dict[Any, int]):
         self[value] = known
         return known
 
+    def mask_once(self, value: Any) -> int:
+        """Give the mask of a scalar, a tuple or None, for somebody who remembers it: texts are not remembered here."""
+        if type(value) is str:
+            return self.masks[self._class(self._text_bits(value))]
+        if type(value) is tuple:
+            return self.masks[self.class_of(value)]
+        return self.masks[self[value]]
+
     def mask(self, values: Iterable[Any]) -> int:
         """Give the mask of a list of scalars; empty, or all null, is missing."""
         return self.masks[self.class_of(values)]

@@ -13,13 +13,10 @@ from functools import cache
 from typing import Any, Final
 
 from maxspan.engine.kernel.decoding import FieldDecoder
-from maxspan.engine.kernel.order import best_order, share_of_new
+from maxspan.engine.kernel.gates import Gates
+from maxspan.engine.kernel.order import FirstEvents
 from maxspan.engine.kernel.tables import FieldTable
-from maxspan.schema.index_patterns import Told, told_by
 
-#: asked at once, if rules read them
-GATES: Final = ("event.category", "event.type", "event.action", "host.os.type")
-TOLD: Final = ("data_stream.type", "data_stream.dataset", "data_stream.namespace", "event.dataset", "_index")
 #: The tree is forgotten when it has this many places, or the first step so many combinations.
 MOST_PLACES: Final = 20_000
 #: What is behind the first step is forgotten when it leads to so many beginnings.
@@ -33,8 +30,6 @@ _LONGEST: Final = 1_000
 MOST_CLASSES: Final = 20_000
 #: Where more than this share of values is new, answers are remembered by the class of the value alone.
 _MANY: Final = 0.25
-#: so many events decide the order of fields
-_SAMPLES: Final = 48
 #: so many events decide whether one gate is asked before the others: if it alone rules out this share of them
 _WATCHED: Final = 1_000
 _SHUT: Final = 0.25
@@ -45,36 +40,24 @@ _Steps = Callable[[Iterable[Any]], list[int]]
 
 
 class Tree:
-    """Finds the masks of pieces that events fulfil, 0 for none: `masks(events)` for decoded ones.
+    """Finds the masks of pieces that events fulfil, 0 for none: `masks(events)` for decoded ones."""
 
-    `applies` gives the mask of pieces whose rule's index patterns admit what an event tells of its place.
-    """
-
-    def __init__(
-        self,
-        tables: Mapping[str, FieldTable],
-        decoder: FieldDecoder,
-        categories: Iterable[str],
-        every: int,
-        applies: Callable[[Told], int] | None,
-    ) -> None:
+    def __init__(self, tables: Mapping[str, FieldTable], decoder: FieldDecoder, gates: Gates, every: int) -> None:
         self.tables = tables
         self.decoder = decoder
         self._every = every
-        self._applies = applies
-        self.gates = tuple(name for name in dict.fromkeys((*categories, *GATES)) if name in tables)
-        self._told = TOLD if applies is not None else ()
-        self._later = {name: table for name, table in tables.items() if name not in self.gates}
+        self._gates = gates
+        self._later = gates.later
         self._beginnings: dict[int, Beginning] = {}
         self._roots = _Roots(self._root)
         self._places = 0
         self._answers: list[Answers] = []
         self._remembered = self._characters = 0
-        self._paths = tuple(decoder.path(name) for name in (*self.gates, *self._told))
+        self._paths = tuple(decoder.path(name) for name in gates.fields)
         self.mask: Step = _first_step(self._paths)(self._roots)
         self._all_gates = _first_steps(self._paths, "")(self._roots, {})
         self._watched = 0
-        self._shut = dict.fromkeys((name for name in self.gates if decoder.path(name)), 0)
+        self._shut = dict.fromkeys((name for name in gates.names if decoder.path(name)), 0)
         self.masks: Callable[[Sequence[Any]], list[int]] = self._watch
 
     def _watch(self, events: Sequence[Any]) -> list[int]:
@@ -92,8 +75,7 @@ class Tree:
         return self._all_gates(events)
 
     def _root(self, key: tuple[Any, ...]) -> Step:
-        values = [list(part) if type(part) is tuple else [] if part is None else [part] for part in key]
-        mask = self._first(dict(zip((*self.gates, *self._told), values, strict=True)), "")
+        mask = self._gates.mask_of(key)
         return self._beginning(mask).step if mask else nothing
 
     def _beginning(self, mask: int) -> Beginning:
@@ -107,21 +89,13 @@ class Tree:
 
     def mask_of_fields(self, fields: Mapping[str, Sequence[Any]], index: str = "") -> int:
         """Give the same for a flattened event; `index` is that of the document around it."""
-        mask = self._first(fields, index)
+        mask = self._gates.mask(fields, index)
         if mask:
             for table in self._beginning(mask).in_order():
                 if mask & table.constrained:
                     mask &= table.mask(fields.get(table.name, ()))
                     if not mask:
                         break
-        return mask
-
-    def _first(self, fields: Mapping[str, Sequence[Any]], index: str) -> int:
-        mask = self._every
-        if self._applies is not None:
-            mask &= self._applies(told_by({name: fields.get(name, ()) for name in TOLD}, index))
-        for name in self.gates:
-            mask &= self.tables[name].mask(fields.get(name, ()))
         return mask
 
     # --- bounds ------------------------------------------------------------------------------------------------------
@@ -178,42 +152,32 @@ class Beginning:
         self._tree = tree
         self._mask = mask
         self._tables = {key: table for key, table in tables.items() if table.constrained & mask}
-        keys = sorted(self._tables, key=lambda key: -(self._tables[key].constrained & mask).bit_count())
-        self._order: list[tuple[str, ...]] = [(key,) for key in keys]
+        self._first = FirstEvents(mask, self._tables, tree.decoder.getter)
         self._asked: list[tuple[int, list[FieldTable]]] = []
         self._many: set[str] = set()
-        self._events: list[Any] = []
         self._places: dict[tuple[int, int], Step] = {}
-        self.step: Step = self._gather if keys else _given(mask)
+        self.step: Step = self._gather if self._tables else _given(mask)
 
     def in_order(self) -> Iterator[FieldTable]:
         """Give the tables that may rule out something."""
-        return (self._tables[key] for keys in self._order for key in keys)
+        return (self._tables[key] for keys in self._first.order for key in keys)
 
     def _gather(self, event: Any) -> int:
-        if len(self._events) >= _SAMPLES:
+        if self._first.full:
             self._settle()
             return self.step(event)
-        self._events.append(event)
-        mask = self._mask
-        for table in self.in_order():
-            if mask & table.constrained:
-                mask &= table.masks[table[self._tree.decoder.getter(table.name)(event)]]
-        return mask
+        return self._first.take(event)
 
     def _settle(self) -> None:
-        read = self._tree.decoder.getter
-        self._order = best_order(self._mask, self._tables, read, self._events)
-        self._many = {
-            table.name for table in self.in_order() if share_of_new(map(read(table.name), self._events)) > _MANY
-        }
-        for keys in self._order:
+        first = self._first
+        order = first.settle()
+        self._many = {table.name for table in self.in_order() if first.shares[table.name] > _MANY}
+        for keys in order:
             tables = [self._tables[key] for key in keys]
             constrained = 0
             for table in tables:
                 constrained |= table.constrained
             self._asked.append((constrained, tables))
-        self._events = []
         self.step = self.place(self._mask, 0)
         self._tree.settled()
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 from maxspan.engine.kernel.columns.arrow import np
 from maxspan.engine.kernel.columns.fields import BatchFields, Value
 from maxspan.engine.kernel.events import listed
+from maxspan.engine.kernel.gates import GATES, TOLD
 from maxspan.engine.kernel.tables import FieldTable
-from maxspan.engine.kernel.tree import GATES, TOLD
 from maxspan.schema.index_patterns import Told, told_by
 
 #: Tables of regular expressions cost so much more for a value. Their keys say what they are.

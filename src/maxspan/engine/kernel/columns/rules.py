@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Mapping
 
 from maxspan.engine.kernel.columns.fields import Value
 from maxspan.engine.kernel.compiled import CompiledRules
+from maxspan.engine.kernel.gates import TOLD
 from maxspan.engine.kernel.tables import FieldTable
-from maxspan.engine.kernel.tree import TOLD
 from maxspan.schema.index_patterns import Told
 
 
@@ -18,7 +18,7 @@ class ColumnRules:
         self.compiled = compiled
         self.tables: Mapping[str, FieldTable] = compiled.tree.tables
         self.categories = tuple(dict.fromkeys(rule.names.category for rule in compiled.rules))
-        self.applies: Callable[[Told], int] | None = compiled.tree._applies
+        self.applies: Callable[[Told], int] | None = compiled.gates.applies
 
     @property
     def names(self) -> set[str]:

@@ -1,0 +1,850 @@
+/* Lines of JSON to the events among them that fulfil something.
+ *
+ * A line is read once, and of it only where the values of the fields stand. What a value leaves possible is asked of
+ * Python when it is first seen, and remembered for the bytes that it is written with. So nothing of what a rule means
+ * is here; and a line that is not plain (json.h) is given back as it is.
+ */
+#define PY_SSIZE_T_CLEAN
+#ifndef Py_LIMITED_API
+#define Py_LIMITED_API 0x030B0000
+#endif
+#include <Python.h>
+
+#include "json.h"
+#include "memo.h"
+#include "row.h"
+
+/* What is remembered of a field: so many values, bytes of values, and kinds of answers. */
+#define MOST_VALUES 50000
+#define MOST_BYTES (4 << 20)
+#define MOST_CLASSES 20000
+/* values and keys of more bytes are asked for each time */
+#define LONGEST_VALUE 65536
+#define LONGEST_KEY 1000
+#define MOST_ROOTS 20000
+#define MOST_GIVEN 50000
+
+/* --- the names of fields ----------------------------------------------------------------------------------------- */
+
+/* One member of an object that is asked for: it leads to a field, or to an object with others. */
+typedef struct {
+    char *key;
+    size_t length;
+    uint32_t node, field;
+    uint64_t stamp; /* the last line that had it */
+} Member;
+
+typedef struct {
+    Member *members;
+    uint32_t *slots; /* members by hash_of_key */
+    uint32_t count, room;
+} Node;
+
+static inline uint32_t hash_of_key(const uint8_t *key, size_t length)
+{
+    return length ? (uint32_t)(length * 7 + key[0] * 31 + key[length - 1] * 131 + key[length / 2] * 517) : 0;
+}
+
+static inline Member *member_of(Node *node, const uint8_t *key, size_t length)
+{
+    if (!node->room)
+        return NULL;
+    for (uint32_t place = hash_of_key(key, length) & (node->room - 1);; place = (place + 1) & (node->room - 1)) {
+        uint32_t number = node->slots[place];
+        if (number == NONE)
+            return NULL;
+        Member *member = node->members + number;
+        if (member->length == length && memcmp(member->key, key, length) == 0)
+            return member;
+    }
+}
+
+/* Puts all members into a table with room for four times as many; -1 without memory. */
+static int node_index(Node *node)
+{
+    uint32_t room = 8;
+    while (room < node->count * 4)
+        room *= 2;
+    uint32_t *slots = malloc(room * sizeof *slots);
+    if (!slots)
+        return -1;
+    memset(slots, 0xFF, room * sizeof *slots);
+    for (uint32_t n = 0; n < node->count; n++) {
+        uint32_t place = hash_of_key((uint8_t *)node->members[n].key, node->members[n].length) & (room - 1);
+        while (slots[place] != NONE)
+            place = (place + 1) & (room - 1);
+        slots[place] = n;
+    }
+    free(node->slots);
+    node->slots = slots;
+    node->room = room;
+    return 0;
+}
+
+/* --- the scanner ------------------------------------------------------------------------------------------------- */
+
+/* A table of Python's: of which field, which pieces it may rule out, and what is known of values. */
+typedef struct {
+    uint32_t field, absent; /* `absent`: the answer for an event without the field */
+    uint64_t *constrained;
+    Memo values;
+    Masks masks;
+} Column;
+
+/* What the first fields leave possible, and which columns to ask then, in order. */
+typedef struct {
+    uint64_t *mask;
+    uint32_t *columns, count;
+} Plan;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *root, *gather, *value, *number, *decode;
+    PyTypeObject *row_type;
+    Node *nodes;
+    uint32_t node_count, field_count, column_count, gate_count, plan_count, plan_room;
+    size_t words;
+    Column *columns;
+    uint32_t *gates;
+    Plan *plans;
+    Memo roots;
+    Masks given;
+    PyObject **given_objects;
+    uint32_t given_room;
+    /* of the line that is read */
+    Token *tokens;
+    uint64_t *hashes, *hashed, stamp;
+    uint64_t *mask, *answer;
+    uint8_t *key;
+    size_t key_length;
+    Py_ssize_t clean;
+    int busy, wrapper, other;
+} Scanner;
+
+/* Keys of Elasticsearch's own beside `fields` in a hit; see unwrap in sources/document.py. */
+static int is_hit_key(const uint8_t *key, size_t length)
+{
+    static const char *const keys[] = {"fields", "sort", "highlight", "matched_queries", "inner_hits",
+                                       "ignored_field_values"};
+    if (length && key[0] == '_')
+        return 1;
+    for (size_t n = 0; n < sizeof keys / sizeof *keys; n++)
+        if (strlen(keys[n]) == length && memcmp(keys[n], key, length) == 0)
+            return 1;
+    return 0;
+}
+
+/* A key, `p` after its quote; NULL also for one with a dot or an escape in it, which may name another field. */
+static inline Place after_key(Place p, Place end)
+{
+    Place begin = p;
+    while (p < end && *p != '"' && *p != '.' && *p != '\\' && *p >= 0x20 && *p < 0x80)
+        p++;
+    if (p < end && *p == '"')
+        return p + 1;
+    if (p >= end || *p < 0x80)
+        return NULL;
+    p = after_string(begin, end);
+    return p && !memchr(begin, '.', (size_t)(p - begin)) && !memchr(begin, '\\', (size_t)(p - begin)) ? p : NULL;
+}
+
+static Place wanted_object(Scanner *self, uint32_t number, Place p, Place end, Place line, int deep);
+
+/* The value of a member that is asked for. What two values of one name would mean is not decided here. */
+static inline Place wanted_value(Scanner *self, Member *member, Place p, Place end, Place line, int deep)
+{
+    if (member->stamp == self->stamp || p >= end)
+        return NULL;
+    member->stamp = self->stamp;
+    if (*p == '{')
+        return member->node == NONE ? after_object(p + 1, end, deep)
+                                    : wanted_object(self, member->node, p + 1, end, line, deep + 1);
+    Place after = *p == '[' ? after_array(p + 1, end, deep, 1) : after_scalar(p, end);
+    if (!after)
+        return NULL;
+    if (member->node != NONE)
+        return *p == 'n' ? after : NULL; /* something else than an object where objects are expected */
+    self->tokens[member->field] = (Token){(uint32_t)(p - line), (uint32_t)(after - p)};
+    return after;
+}
+
+static Place wanted_object(Scanner *self, uint32_t number, Place p, Place end, Place line, int deep)
+{
+    if (deep > MOST_DEEP)
+        return NULL;
+    p = after_spaces(p, end);
+    if (p < end && *p == '}')
+        return p + 1;
+    for (;;) {
+        p = after_spaces(p, end);
+        if (p >= end || *p != '"')
+            return NULL;
+        Place key = p + 1;
+        p = after_key(key, end);
+        if (!p)
+            return NULL;
+        size_t length = (size_t)(p - key) - 1;
+        if (!number) {
+            if (length == 7 && memcmp(key, "_source", 7) == 0)
+                return NULL;
+            self->wrapper |= length == 6 && memcmp(key, "fields", 6) == 0;
+            self->other = self->other || !is_hit_key(key, length);
+        }
+        p = after_colon(p, end);
+        if (!p)
+            return NULL;
+        Member *member = member_of(self->nodes + number, key, length);
+        p = member ? wanted_value(self, member, p, end, line, deep) : after_value(p, end, deep + 1);
+        if (!p)
+            return NULL;
+        p = after_spaces(p, end);
+        if (p >= end)
+            return NULL;
+        if (*p == '}')
+            return p + 1;
+        if (*p++ != ',')
+            return NULL;
+    }
+}
+
+/* Reads one line from its brace on; whether it is plain. Afterwards `tokens` are those of the line. */
+static int plain(Scanner *self, Place line, Place end)
+{
+    self->stamp++;
+    self->wrapper = self->other = 0;
+    memset(self->tokens, 0, self->field_count * sizeof *self->tokens);
+    if (*line != '{' || end - line > INT32_MAX)
+        return 0;
+    Place p = wanted_object(self, 0, line + 1, end, line, 0);
+    return p && after_spaces(p, end) == end && (self->other || !self->wrapper);
+}
+
+/* --- asking Python ----------------------------------------------------------------------------------------------- */
+
+static PyObject *new_row(Scanner *self, PyObject *data, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t number,
+                         const Token *tokens)
+{
+    Row *row = PyObject_NewVar(Row, self->row_type, tokens ? (Py_ssize_t)self->field_count : 0);
+    if (!row)
+        return NULL;
+    row->data = Py_NewRef(data);
+    row->mask = Py_NewRef(Py_None);
+    row->decode = Py_NewRef(self->decode);
+    row->number = number;
+    row->before = self->clean;
+    row->begin = begin;
+    row->end = end;
+    if (tokens)
+        memcpy(row->tokens, tokens, self->field_count * sizeof *tokens);
+    return (PyObject *)row;
+}
+
+static int mask_from(Scanner *self, PyObject *bytes, uint64_t *mask)
+{
+    char *text;
+    Py_ssize_t length;
+    if (PyBytes_AsStringAndSize(bytes, &text, &length))
+        return -1;
+    if ((size_t)length != self->words * 8) {
+        PyErr_SetString(PyExc_ValueError, "a mask of another length");
+        return -1;
+    }
+    memcpy(mask, text, (size_t)length);
+    return 0;
+}
+
+static void column_clear(Column *column)
+{
+    memo_clear(&column->values);
+    masks_clear(&column->masks);
+    column->absent = NONE;
+}
+
+/* Gives what the value of a column's field leaves possible; NULL for an error. */
+static const uint64_t *left_by(Scanner *self, uint32_t number, Place line)
+{
+    Column *column = self->columns + number;
+    Token token = self->tokens[column->field];
+    uint64_t hash = 0;
+    uint32_t known = column->absent;
+    if (token.length) {
+        if (self->hashed[column->field] != self->stamp) {
+            self->hashed[column->field] = self->stamp;
+            self->hashes[column->field] = hash_of(line + token.begin, token.length);
+        }
+        hash = self->hashes[column->field];
+        known = memo_find(&column->values, hash, line + token.begin, token.length);
+    }
+    if (known != NONE)
+        return column->masks.words + known * self->words;
+    PyObject *place = PyLong_FromUnsignedLong(number);
+    PyObject *text = token.length ? PyBytes_FromStringAndSize((const char *)line + token.begin, token.length)
+                                  : Py_NewRef(Py_None);
+    PyObject *answer = place && text ? PyObject_CallFunctionObjArgs(self->value, place, text, NULL) : NULL;
+    Py_XDECREF(place);
+    Py_XDECREF(text);
+    if (!answer)
+        return NULL;
+    int bad = mask_from(self, answer, self->answer);
+    Py_DECREF(answer);
+    if (bad)
+        return NULL;
+    if (token.length > LONGEST_VALUE)
+        return self->answer;
+    if (column->masks.count >= MOST_CLASSES || column->values.count >= MOST_VALUES ||
+        column->values.used + token.length > MOST_BYTES)
+        column_clear(column);
+    known = masks_number(&column->masks, self->answer, self->words);
+    if (known == NONE || (token.length && memo_add(&column->values, hash, line + token.begin, token.length, known))) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    if (!token.length)
+        column->absent = known;
+    return column->masks.words + known * self->words;
+}
+
+/* Gives the number of the plan for the line, -1 where there is none yet, -2 for an error. */
+static long plan_of(Scanner *self, PyObject *data, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t number, Place line)
+{
+    size_t length = 0;
+    for (uint32_t n = 0; n < self->gate_count && length <= LONGEST_KEY; n++) {
+        Token token = self->tokens[self->gates[n]];
+        if (length + token.length <= LONGEST_KEY)
+            memcpy(self->key + length, line + token.begin, token.length);
+        length += token.length;
+        if (length <= LONGEST_KEY)
+            self->key[length++] = 0;
+    }
+    uint64_t hash = 0;
+    if (length <= LONGEST_KEY) {
+        hash = hash_of(self->key, length);
+        uint32_t known = memo_find(&self->roots, hash, self->key, length);
+        if (known != NONE)
+            return (long)known;
+    }
+    PyObject *row = new_row(self, data, begin, end, number, self->tokens);
+    PyObject *answer = row ? PyObject_CallFunctionObjArgs(self->root, row, NULL) : NULL;
+    Py_XDECREF(row);
+    if (!answer)
+        return -2;
+    long plan = PyLong_AsLong(answer);
+    Py_DECREF(answer);
+    if (plan == -1 && PyErr_Occurred())
+        return -2;
+    if (plan < -1 || plan >= (long)self->plan_count) {
+        PyErr_SetString(PyExc_ValueError, "no such plan");
+        return -2;
+    }
+    if (plan >= 0 && length <= LONGEST_KEY) {
+        if (self->roots.count >= MOST_ROOTS)
+            memo_clear(&self->roots);
+        if (memo_add(&self->roots, hash, self->key, length, (uint32_t)plan)) {
+            PyErr_NoMemory();
+            return -2;
+        }
+    }
+    return plan;
+}
+
+/* Gives a mask as Python's number. */
+static PyObject *number_of(Scanner *self)
+{
+    uint32_t known = masks_find(&self->given, self->mask, self->words);
+    if (known != NONE)
+        return Py_NewRef(self->given_objects[known]);
+    PyObject *bytes = PyBytes_FromStringAndSize((const char *)self->mask, (Py_ssize_t)self->words * 8);
+    PyObject *object = bytes ? PyObject_CallFunctionObjArgs(self->number, bytes, NULL) : NULL;
+    Py_XDECREF(bytes);
+    if (!object)
+        return NULL;
+    if (self->given.count >= MOST_GIVEN) {
+        for (uint32_t n = 0; n < self->given.count; n++)
+            Py_DECREF(self->given_objects[n]);
+        masks_clear(&self->given);
+    }
+    if (self->given.count >= self->given_room) {
+        uint32_t room = self->given_room * 2 + 64;
+        PyObject **more = realloc(self->given_objects, room * sizeof *more);
+        if (!more)
+            goto without_memory;
+        self->given_objects = more;
+        self->given_room = room;
+    }
+    known = masks_number(&self->given, self->mask, self->words);
+    if (known == NONE)
+        goto without_memory;
+    self->given_objects[known] = Py_NewRef(object);
+    return object;
+without_memory:
+    Py_DECREF(object);
+    PyErr_NoMemory();
+    return NULL;
+}
+
+/* Asks the columns of a plan: 1 if something is left in `mask`, 0 if nothing is, -1 for an error. */
+static int fulfils(Scanner *self, uint32_t number, Place line)
+{
+    size_t words = self->words;
+    uint64_t *mask = self->mask, any = 0;
+    memcpy(mask, self->plans[number].mask, words * 8);
+    for (size_t n = 0; n < words; n++)
+        any |= mask[n];
+    if (!any)
+        return 0;
+    for (uint32_t n = 0; number < self->plan_count && n < self->plans[number].count; n++) {
+        uint32_t place = self->plans[number].columns[n];
+        const uint64_t *constrained = self->columns[place].constrained;
+        uint64_t asked = 0;
+        for (size_t w = 0; w < words; w++)
+            asked |= mask[w] & constrained[w];
+        if (!asked)
+            continue;
+        const uint64_t *left = left_by(self, place, line);
+        if (!left)
+            return -1;
+        any = 0;
+        for (size_t w = 0; w < words; w++)
+            any |= mask[w] &= left[w];
+        if (!any)
+            return 0;
+    }
+    return 1;
+}
+
+/* Looks at one line; adds a row to `out` if it fulfils something, or could not be read. -1 for an error. */
+static int line_into(Scanner *self, PyObject *out, PyObject *data, Place text, Place line, Place end, Py_ssize_t number)
+{
+    Py_ssize_t begin = line - text;
+    while (end > line && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r'))
+        end--;
+    PyObject *mask = NULL;
+    int is_plain = plain(self, line, end);
+    if (is_plain) {
+        long plan = plan_of(self, data, begin, end - text, number, line);
+        if (plan < -1)
+            return -1;
+        if (plan >= 0) {
+            int found = fulfils(self, (uint32_t)plan, line);
+            if (found < 0)
+                return -1;
+            if (!found) {
+                self->clean++;
+                return 0;
+            }
+            mask = number_of(self);
+            if (!mask)
+                return -1;
+        }
+    }
+    PyObject *row = new_row(self, data, begin, end - text, number, is_plain ? self->tokens : NULL);
+    if (row && is_plain && !mask)
+        mask = PyObject_CallFunctionObjArgs(self->gather, row, NULL);
+    if (!row || (is_plain && !mask)) {
+        Py_XDECREF(row);
+        Py_XDECREF(mask);
+        return -1;
+    }
+    int bad = 0;
+    if (is_plain) {
+        Py_DECREF(((Row *)row)->mask);
+        ((Row *)row)->mask = mask;
+        self->clean++;
+    }
+    if (!is_plain || PyObject_IsTrue(mask))
+        bad = PyList_Append(out, row);
+    Py_DECREF(row);
+    return bad;
+}
+
+static PyObject *scanner_scan(Scanner *self, PyObject *data)
+{
+    char *text;
+    Py_ssize_t length;
+    if (PyBytes_AsStringAndSize(data, &text, &length))
+        return NULL;
+    if (self->busy) {
+        PyErr_SetString(PyExc_RuntimeError, "the scanner is at work already");
+        return NULL;
+    }
+    PyObject *out = PyList_New(0);
+    if (!out)
+        return NULL;
+    self->busy = 1;
+    self->clean = 0;
+    Place begin = (Place)text, last = begin + length;
+    int bad = 0;
+    for (Py_ssize_t number = 0; begin < last && !bad; number++) {
+        Place end = memchr(begin, '\n', (size_t)(last - begin));
+        if (!end)
+            end = last;
+        Place line = after_spaces(begin, end);
+        if (line < end)
+            bad = line_into(self, out, data, (Place)text, line, end, number);
+        begin = end + 1;
+    }
+    self->busy = 0;
+    if (bad)
+        Py_CLEAR(out);
+    return out;
+}
+
+/* --- plans ------------------------------------------------------------------------------------------------------- */
+
+static void plans_clear(Scanner *self)
+{
+    for (uint32_t n = 0; n < self->plan_count; n++) {
+        free(self->plans[n].mask);
+        free(self->plans[n].columns);
+    }
+    self->plan_count = 0;
+    memo_clear(&self->roots);
+}
+
+static PyObject *scanner_forget(Scanner *self, PyObject *Py_UNUSED(nothing))
+{
+    plans_clear(self);
+    Py_RETURN_NONE;
+}
+
+static PyObject *scanner_add_plan(Scanner *self, PyObject *arguments)
+{
+    PyObject *mask, *order;
+    if (!PyArg_ParseTuple(arguments, "SO!", &mask, &PyTuple_Type, &order))
+        return NULL;
+    if (self->plan_count == self->plan_room) {
+        uint32_t room = self->plan_room * 2 + 16;
+        Plan *more = realloc(self->plans, room * sizeof *more);
+        if (!more)
+            return PyErr_NoMemory();
+        self->plans = more;
+        self->plan_room = room;
+    }
+    Py_ssize_t count = PyTuple_Size(order);
+    Plan plan = {malloc(self->words * 8), malloc((size_t)(count + 1) * sizeof *plan.columns), (uint32_t)count};
+    int bad = !plan.mask || !plan.columns;
+    if (bad)
+        PyErr_NoMemory();
+    bad = bad || mask_from(self, mask, plan.mask);
+    for (Py_ssize_t n = 0; n < count && !bad; n++) {
+        unsigned long number = PyLong_AsUnsignedLong(PyTuple_GetItem(order, n));
+        bad = PyErr_Occurred() != NULL;
+        if (!bad && number >= self->column_count) {
+            PyErr_SetString(PyExc_ValueError, "no such column");
+            bad = 1;
+        }
+        plan.columns[n] = (uint32_t)number;
+    }
+    if (bad) {
+        free(plan.mask);
+        free(plan.columns);
+        return NULL;
+    }
+    self->plans[self->plan_count] = plan;
+    return PyLong_FromUnsignedLong(self->plan_count++);
+}
+
+/* --- making one -------------------------------------------------------------------------------------------------- */
+
+static uint32_t new_node(Scanner *self)
+{
+    Node *more = realloc(self->nodes, (self->node_count + 1) * sizeof *more);
+    if (!more)
+        return NONE;
+    self->nodes = more;
+    memset(more + self->node_count, 0, sizeof *more);
+    return self->node_count++;
+}
+
+/* Gives the member of a node with this key, made where there is none; NULL without memory. */
+static Member *made_member(Scanner *self, uint32_t number, const char *key, size_t length)
+{
+    Node *node = self->nodes + number;
+    Member *known = member_of(node, (const uint8_t *)key, length);
+    if (known)
+        return known;
+    Member *more = realloc(node->members, (node->count + 1) * sizeof *more);
+    if (!more)
+        return NULL;
+    node->members = more;
+    char *own = malloc(length + 1);
+    if (!own)
+        return NULL;
+    memcpy(own, key, length);
+    more[node->count] = (Member){own, length, NONE, NONE, 0};
+    node->count++;
+    return node_index(node) ? NULL : node->members + node->count - 1;
+}
+
+static int add_field(Scanner *self, uint32_t field, const char *name)
+{
+    uint32_t number = 0;
+    for (;;) {
+        const char *dot = strchr(name, '.');
+        Member *member = made_member(self, number, name, dot ? (size_t)(dot - name) : strlen(name));
+        if (!member)
+            return -1;
+        if (!dot) {
+            member->field = field;
+            return 0;
+        }
+        number = member->node;
+        if (number == NONE) {
+            /* new_node moves the nodes, but not their members */
+            number = new_node(self);
+            if (number == NONE)
+                return -1;
+            member->node = number;
+        }
+        name = dot + 1;
+    }
+}
+
+static int set_fields(Scanner *self, PyObject *names)
+{
+    self->field_count = (uint32_t)PyTuple_Size(names);
+    size_t room = self->field_count + 1;
+    self->tokens = calloc(room, sizeof *self->tokens);
+    self->hashes = calloc(room, sizeof *self->hashes);
+    self->hashed = calloc(room, sizeof *self->hashed);
+    if (!self->tokens || !self->hashes || !self->hashed || new_node(self) == NONE) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (uint32_t n = 0; n < self->field_count; n++) {
+        PyObject *bytes = PyUnicode_AsUTF8String(PyTuple_GetItem(names, n));
+        char *name;
+        if (!bytes || PyBytes_AsStringAndSize(bytes, &name, NULL)) {
+            Py_XDECREF(bytes);
+            return -1;
+        }
+        int bad = add_field(self, n, name);
+        Py_DECREF(bytes);
+        if (bad) {
+            PyErr_NoMemory();
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int field_number(Scanner *self, PyObject *object, uint32_t *out)
+{
+    unsigned long number = PyLong_AsUnsignedLong(object);
+    if (PyErr_Occurred())
+        return -1;
+    if (number >= self->field_count) {
+        PyErr_SetString(PyExc_ValueError, "no such field");
+        return -1;
+    }
+    *out = (uint32_t)number;
+    return 0;
+}
+
+static int set_columns(Scanner *self, PyObject *gates, PyObject *columns)
+{
+    Py_ssize_t gate_count = PyTuple_Size(gates), column_count = PyTuple_Size(columns);
+    self->mask = calloc(self->words + 1, 8);
+    self->answer = calloc(self->words + 1, 8);
+    self->key = malloc(LONGEST_KEY + 1);
+    self->gates = calloc((size_t)gate_count + 1, sizeof *self->gates);
+    self->columns = calloc((size_t)column_count + 1, sizeof *self->columns);
+    if (!self->mask || !self->answer || !self->key || !self->gates || !self->columns) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (; self->gate_count < gate_count; self->gate_count++)
+        if (field_number(self, PyTuple_GetItem(gates, self->gate_count), self->gates + self->gate_count))
+            return -1;
+    for (; self->column_count < column_count; self->column_count++) {
+        Column *column = self->columns + self->column_count;
+        PyObject *field, *constrained;
+        if (!PyArg_ParseTuple(PyTuple_GetItem(columns, self->column_count), "OS", &field, &constrained))
+            return -1;
+        column->absent = NONE;
+        column->constrained = calloc(self->words + 1, 8);
+        if (!column->constrained) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        if (field_number(self, field, &column->field) || mask_from(self, constrained, column->constrained)) {
+            free(column->constrained);
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static PyObject *scanner_new(PyTypeObject *type, PyObject *arguments, PyObject *Py_UNUSED(named))
+{
+    PyObject *fields, *gates, *columns, *root, *gather, *value, *number, *decode;
+    Py_ssize_t words;
+    if (!PyArg_ParseTuple(arguments, "O!O!O!nOOOOO", &PyTuple_Type, &fields, &PyTuple_Type, &gates, &PyTuple_Type,
+                          &columns, &words, &root, &gather, &value, &number, &decode))
+        return NULL;
+    if (words < 1 || words > 1 << 20) {
+        PyErr_SetString(PyExc_ValueError, "masks of one word or more, not of a million");
+        return NULL;
+    }
+    PyObject *module = PyType_GetModule(type);
+    if (!module)
+        return NULL;
+    allocfunc allocate = (allocfunc)PyType_GetSlot(type, Py_tp_alloc);
+    Scanner *self = (Scanner *)allocate(type, 0);
+    if (!self)
+        return NULL;
+    self->row_type = (PyTypeObject *)Py_NewRef(*(PyObject **)PyModule_GetState(module));
+    self->words = (size_t)words;
+    self->root = Py_NewRef(root);
+    self->gather = Py_NewRef(gather);
+    self->value = Py_NewRef(value);
+    self->number = Py_NewRef(number);
+    self->decode = Py_NewRef(decode);
+    if (set_fields(self, fields) || set_columns(self, gates, columns)) {
+        Py_DECREF(self);
+        return NULL;
+    }
+    return (PyObject *)self;
+}
+
+static int scanner_traverse(Scanner *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE((PyObject *)self));
+    Py_VISIT(self->row_type);
+    Py_VISIT(self->root);
+    Py_VISIT(self->gather);
+    Py_VISIT(self->value);
+    Py_VISIT(self->number);
+    Py_VISIT(self->decode);
+    return 0;
+}
+
+static int scanner_clear(Scanner *self)
+{
+    Py_CLEAR(self->root);
+    Py_CLEAR(self->gather);
+    Py_CLEAR(self->value);
+    Py_CLEAR(self->number);
+    Py_CLEAR(self->decode);
+    return 0;
+}
+
+static void scanner_dealloc(Scanner *self)
+{
+    PyTypeObject *type = Py_TYPE((PyObject *)self);
+    PyObject_GC_UnTrack(self);
+    scanner_clear(self);
+    Py_XDECREF((PyObject *)self->row_type);
+    plans_clear(self);
+    free(self->plans);
+    for (uint32_t n = 0; n < self->given.count; n++)
+        Py_DECREF(self->given_objects[n]);
+    free(self->given_objects);
+    masks_clear(&self->given);
+    for (uint32_t n = 0; n < self->column_count; n++) {
+        column_clear(self->columns + n);
+        free(self->columns[n].constrained);
+    }
+    for (uint32_t n = 0; n < self->node_count; n++) {
+        for (uint32_t m = 0; m < self->nodes[n].count; m++)
+            free(self->nodes[n].members[m].key);
+        free(self->nodes[n].members);
+        free(self->nodes[n].slots);
+    }
+    free(self->nodes);
+    free(self->columns);
+    free(self->gates);
+    free(self->tokens);
+    free(self->hashes);
+    free(self->hashed);
+    free(self->mask);
+    free(self->answer);
+    free(self->key);
+    PyObject_GC_Del(self);
+    Py_DECREF(type);
+}
+
+static PyMethodDef scanner_methods[] = {
+    {"scan", (PyCFunction)scanner_scan, METH_O, "Give a row for each line that fulfils something or was not read."},
+    {"add_plan", (PyCFunction)scanner_add_plan, METH_VARARGS, "Add a mask and the columns to ask; gives its number."},
+    {"forget", (PyCFunction)scanner_forget, METH_NOARGS, "Forget all plans."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyMemberDef scanner_members[] = {
+    {"clean", T_PYSSIZET, offsetof(Scanner, clean), READONLY, "how many lines of the last chunk were read"},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot scanner_slots[] = {
+    {Py_tp_doc, "Reads chunks of lines for a set of rules; see native/scanning.py for what it is given."},
+    {Py_tp_new, scanner_new},
+    {Py_tp_dealloc, scanner_dealloc},
+    {Py_tp_traverse, scanner_traverse},
+    {Py_tp_clear, scanner_clear},
+    {Py_tp_methods, scanner_methods},
+    {Py_tp_members, scanner_members},
+    {0, NULL},
+};
+
+static PyType_Spec scanner_spec = {
+    .name = "maxspan.engine.kernel.native._scan.Scanner",
+    .basicsize = sizeof(Scanner),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = scanner_slots,
+};
+
+/* --- the module -------------------------------------------------------------------------------------------------- */
+
+static int module_exec(PyObject *module)
+{
+    PyObject *os = PyImport_ImportModule("os");
+    PyObject *bytes = os ? PyObject_CallMethod(os, "urandom", "n", (Py_ssize_t)sizeof secret) : NULL;
+    Py_XDECREF(os);
+    if (!bytes)
+        return -1;
+    memcpy(secret, PyBytes_AsString(bytes), sizeof secret);
+    Py_DECREF(bytes);
+    PyObject **state = PyModule_GetState(module);
+    *state = PyType_FromModuleAndSpec(module, &row_spec, NULL);
+    if (!*state || PyModule_AddObjectRef(module, "Row", *state))
+        return -1;
+    PyObject *scanner = PyType_FromModuleAndSpec(module, &scanner_spec, NULL);
+    int bad = !scanner || PyModule_AddObjectRef(module, "Scanner", scanner);
+    Py_XDECREF(scanner);
+    return bad ? -1 : 0;
+}
+
+static int module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    PyObject **state = PyModule_GetState(module);
+    Py_VISIT(*state);
+    return 0;
+}
+
+static int module_clear(PyObject *module)
+{
+    PyObject **state = PyModule_GetState(module);
+    Py_CLEAR(*state);
+    return 0;
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+    {0, NULL},
+};
+
+static struct PyModuleDef module_definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "_scan",
+    .m_doc = "Lines of JSON to the events among them that fulfil something.",
+    .m_size = sizeof(PyObject *),
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+};
+
+PyMODINIT_FUNC PyInit__scan(void)
+{
+    return PyModuleDef_Init(&module_definition);
+}

@@ -1,0 +1,103 @@
+"""What the scanner asks of Python: what a value leaves possible, and in which order fields are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import partial
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from maxspan.engine.kernel.decoding import Getter, Leaf
+from maxspan.engine.kernel.gates import Gates
+from maxspan.engine.kernel.order import FirstEvents
+from maxspan.engine.kernel.tables import FieldTable
+
+if TYPE_CHECKING:
+    from maxspan.engine.kernel.native._scan import Row, Scanner
+
+#: what a value costs that was not seen before, against one that was
+_NEW_VALUE: Final = 100.0
+#: Plans are forgotten when there are so many.
+MOST_BEGINNINGS: Final = 1_000
+
+_decode = msgspec.json.Decoder(Leaf).decode
+_number = partial(int.from_bytes, byteorder="little")
+
+
+class Scanning:
+    """Reads chunks with a scanner: `scan(chunk)` gives rows for lines that fulfil something or were not read.
+
+    A row's `mask` are the pieces of rules that are possible, None for a line that has to go the general way. `getter`
+    reads fields of rows.
+    """
+
+    def __init__(self, scanner: type[Scanner], names: Collection[str], gates: Gates, pieces: int) -> None:
+        fields = tuple(sorted(names))
+        self._places = {name: place for place, name in enumerate(fields)}
+        self._gates = gates
+        self._every = (1 << pieces) - 1
+        self._words = (pieces + 63) // 64
+        self._tables = list(gates.later.values())
+        self._columns = {key: number for number, key in enumerate(gates.later)}
+        self._beginnings: dict[int, _Beginning] = {}
+        self._asked: _Beginning
+        asked = tuple(self._places[name] for name in gates.fields)
+        self._gate_values = self.getter(*gates.fields) if len(asked) > 1 else _single(asked)
+        columns = tuple((self._places[table.name], self._bytes(table.constrained)) for table in self._tables)
+        self._scanner = scanner(
+            fields, asked, columns, self._words, self._root, self._gather, self._value, _number, _decode
+        )
+        self.scan = self._scanner.scan
+
+    @property
+    def read(self) -> int:
+        """Give how many lines of the last chunk were read; the others have a row without a mask, or are blank."""
+        return self._scanner.clean
+
+    def getter(self, *names: str) -> Getter:
+        """Give what reads one field of a row, or several as a tuple: scalars, tuples of scalars, or None."""
+        return itemgetter(*(self._places[name] for name in names))
+
+    def _root(self, row: Row) -> int:
+        """Give the plan for a row with these values of the first fields, -1 where there is none yet."""
+        mask = self._gates.mask_of(self._gate_values(row))
+        known = self._beginnings.get(mask)
+        if known is None:
+            if len(self._beginnings) >= MOST_BEGINNINGS:
+                self._beginnings.clear()
+                self._scanner.forget()
+            known = self._beginnings[mask] = _Beginning(mask, self._gates.later, self.getter)
+        self._asked = known
+        if known.plan < 0 and (known.first is None or known.first.full):
+            order = [key for keys in known.first.settle(_NEW_VALUE) for key in keys] if known.first else []
+            known.plan = self._scanner.add_plan(self._bytes(mask), tuple(self._columns[key] for key in order))
+        return known.plan
+
+    def _gather(self, row: Row) -> int:
+        """Give what a row fulfils for which there was no plan; it helps to make one."""
+        assert self._asked.first is not None
+        row.line()  # so that it holds nothing else of the chunk
+        return self._asked.first.take(row)
+
+    def _value(self, number: int, text: bytes | None) -> bytes:
+        """Give what a value of a table's field, as JSON writes it, leaves possible."""
+        return self._bytes(self._tables[number].mask_once(None if text is None else _decode(text)))
+
+    def _bytes(self, mask: int) -> bytes:
+        return (mask & self._every).to_bytes(8 * self._words, "little")
+
+
+class _Beginning:
+    """What is behind the first fields for one mask: the first events, and then the plan that they lead to."""
+
+    def __init__(self, mask: int, tables: dict[str, FieldTable], getter: Any) -> None:
+        own = {key: table for key, table in tables.items() if table.constrained & mask}
+        self.first = FirstEvents(mask, own, getter) if own else None
+        self.plan = -1
+
+
+def _single(places: tuple[int, ...]) -> Getter:
+    """Give what reads none of a row's fields, or one of them, as a tuple."""
+    return lambda row: tuple(row[place] for place in places)
