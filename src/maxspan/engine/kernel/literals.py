@@ -37,7 +37,8 @@ class LiteralPatterns:
 
     def __init__(self, *, max_memory: int = 4 * MAX_MEMORY) -> None:
         self._max_memory = max_memory
-        self._patterns: dict[tuple[str, bool], int] = {}
+        #: the bits of patterns, which are folded where case does not matter
+        self.patterns: dict[tuple[str, bool], int] = {}
         #: by folded text: the bits of patterns that it decides, and what to ask of the value and of its fold
         self._by_text: dict[str, _Patterns] = {}
         #: patterns with so little text that it is in most values, by their first or last character
@@ -50,11 +51,11 @@ class LiteralPatterns:
 
     def add(self, pattern: str, bits: int, *, insensitive: bool = False) -> None:
         key = (fold(pattern) if insensitive else pattern), insensitive
-        self._patterns[key] = self._patterns.get(key, 0) | bits
+        self.patterns[key] = self.patterns.get(key, 0) | bits
 
     def compile(self) -> None:
         """Sort the patterns; nothing can be added afterwards."""
-        for (pattern, insensitive), bits in self._patterns.items():
+        for (pattern, insensitive), bits in self.patterns.items():
             texts = _WILD.split(pattern)
             text = max(texts, key=len)
             test = bits, _test(pattern, texts)
@@ -72,7 +73,7 @@ class LiteralPatterns:
                 self._by_text[text] = certain | bits, folded, plain
             else:
                 _put(self._by_text, fold(text), test, insensitive)
-        if len(self._patterns) > _FEW:
+        if len(self.patterns) > _FEW:
             self._match = self._automaton()
 
     def _automaton(self) -> Callable[[bytes], list[int]] | None:
@@ -110,7 +111,7 @@ class LiteralPatterns:
         return out
 
     def __bool__(self) -> bool:
-        return bool(self._patterns)
+        return bool(self.patterns)
 
 
 def _put(by_text: dict[str, _Patterns], text: str, test: tuple[int, Test], insensitive: bool) -> None:

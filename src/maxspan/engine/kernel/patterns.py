@@ -118,6 +118,11 @@ class FieldPatterns:
         chosen = self._insensitive if leaf.insensitive else self._sensitive
         chosen.add(f"(?:{to_re2(pattern)})", bit, lambda value: compiled.fullmatch(value) is not None)
 
+    @property
+    def wildcards(self) -> dict[tuple[str, bool], int] | None:
+        """Give the bits of wildcards, by pattern and whether case matters not; None beside regular expressions."""
+        return None if self._sensitive or self._insensitive else self._wildcards.patterns
+
     def compile(self) -> None:
         """Make the automata; nothing can be added afterwards."""
         self._wildcards.compile()

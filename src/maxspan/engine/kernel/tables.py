@@ -16,6 +16,15 @@ MOST_VALUES: Final = 50_000
 MOST_CHARACTERS: Final = 4_000_000
 
 Pieces = dict[plan.Condition, int]
+#: what decides the atoms of a text: how many there are, those of every text, of words, of words without regard to case,
+#: and of wildcards (folded if they are insensitive); atoms by their numbers
+Texts = tuple[
+    int,
+    tuple[int, ...],
+    tuple[tuple[bytes, tuple[int, ...]], ...],
+    tuple[tuple[bytes, tuple[int, ...]], ...],
+    tuple[tuple[bytes, bool, tuple[int, ...]], ...],
+]
 _TEXTS: Final[set[type]] = {str}
 
 
@@ -151,6 +160,23 @@ class FieldTable(dict[Any, int]):
             return self.masks[self.class_of(value)]
         return self.masks[self[value]]
 
+    def mask_of_atoms(self, bits: int) -> int:
+        """Give the mask of values that fulfil these atoms."""
+        return self.masks[self._class(bits)]
+
+    def texts(self) -> Texts | None:
+        """Give what decides the atoms of a text, if words and wildcards alone do: else None."""
+        wildcards = self._patterns.wildcards
+        if self._tests or self._slow or wildcards is None or not self.atoms:
+            return None
+        return (
+            len(self.atoms),
+            _numbers(self._every_text),
+            tuple((text.encode(), _numbers(bits)) for text, bits in self._exact.items()),
+            tuple((text.encode(), _numbers(bits)) for text, bits in self._folded.items()),
+            tuple((text.encode(), insensitive, _numbers(bits)) for (text, insensitive), bits in wildcards.items()),
+        )
+
     def mask(self, values: Iterable[Any]) -> int:
         """Give the mask of a list of scalars; empty, or all null, is missing."""
         return self.masks[self.class_of(values)]
@@ -283,3 +309,8 @@ class FieldTable(dict[Any, int]):
             case _:
                 atom = self.atoms[condition]
                 return lambda bits: bits & atom != 0
+
+
+def _numbers(bits: int) -> tuple[int, ...]:
+    """Give the numbers of the bits that are set."""
+    return tuple(number for number in range(bits.bit_length()) if bits >> number & 1)

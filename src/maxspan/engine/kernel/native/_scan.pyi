@@ -1,6 +1,8 @@
 from collections.abc import Callable
 from typing import Any, final
 
+from maxspan.engine.kernel.tables import Texts
+
 @final
 class Row:
     """A line of a chunk; `row[n]` is its n-th field: a scalar, a tuple of scalars, or None."""
@@ -21,11 +23,12 @@ class Scanner:
         cls,
         fields: tuple[str, ...],
         gates: tuple[int, ...],
-        columns: tuple[tuple[int, bytes], ...],
+        columns: tuple[tuple[int, bytes, Texts | None], ...],
         words: int,
         root: Callable[[Row], int],
         gather: Callable[[Row], int],
         value: Callable[[int, bytes | None], bytes],
+        held: Callable[[int, bytes], bytes],
         number: Callable[[bytes], int],
         decode: Callable[[bytes], Any],
         /,

@@ -11,6 +11,7 @@
 #include <Python.h>
 
 #include "json.h"
+#include "matcher.h"
 #include "memo.h"
 #include "row.h"
 
@@ -89,6 +90,7 @@ typedef struct {
     uint64_t *constrained;
     Memo values;
     Masks masks;
+    Matcher *matcher; /* NULL where Python looks at each value */
 } Column;
 
 /* What the first fields leave possible, and which columns to ask then, in order. */
@@ -99,7 +101,7 @@ typedef struct {
 
 typedef struct {
     PyObject_HEAD
-    PyObject *root, *gather, *value, *number, *decode;
+    PyObject *root, *gather, *value, *held, *number, *decode;
     PyTypeObject *row_type;
     Node *nodes;
     uint32_t node_count, field_count, column_count, gate_count, plan_count, plan_room;
@@ -258,6 +260,62 @@ static void column_clear(Column *column)
     memo_clear(&column->values);
     masks_clear(&column->masks);
     column->absent = NONE;
+    if (column->matcher)
+        matcher_forget(column->matcher);
+}
+
+/* Asks Python about a column; the mask that it gives is in `answer`, and its number is given. NONE for an error. */
+static uint32_t asked(Scanner *self, uint32_t number, PyObject *question, const void *bytes, size_t length)
+{
+    Column *column = self->columns + number;
+    PyObject *place = PyLong_FromUnsignedLong(number);
+    PyObject *text = bytes ? PyBytes_FromStringAndSize(bytes, (Py_ssize_t)length) : Py_NewRef(Py_None);
+    PyObject *answer = place && text ? PyObject_CallFunctionObjArgs(question, place, text, NULL) : NULL;
+    Py_XDECREF(place);
+    Py_XDECREF(text);
+    if (!answer)
+        return NONE;
+    int bad = mask_from(self, answer, self->answer);
+    Py_DECREF(answer);
+    if (bad)
+        return NONE;
+    if (column->masks.count >= MOST_CLASSES)
+        column_clear(column);
+    uint32_t known = masks_number(&column->masks, self->answer, self->words);
+    if (known == NONE)
+        PyErr_NoMemory();
+    return known;
+}
+
+/* Gives the number of the answer for the atoms that the matcher holds; NONE for an error. */
+static uint32_t answer_for_atoms(Scanner *self, uint32_t number)
+{
+    Column *column = self->columns + number;
+    Matcher *matcher = column->matcher;
+    uint32_t kind = masks_find(&matcher->kinds, matcher->atoms, matcher->atom_words);
+    if (kind != NONE)
+        return matcher->answers[kind];
+    if (matcher->kinds.count >= MOST_CLASSES)
+        column_clear(column);
+    uint32_t known = asked(self, number, self->held, matcher->atoms, matcher->atom_words * 8);
+    if (known == NONE)
+        return NONE;
+    if (matcher->kinds.count >= matcher->answer_room) {
+        uint32_t room = matcher->answer_room * 2 + 64;
+        uint32_t *more = realloc(matcher->answers, room * sizeof *more);
+        if (!more)
+            goto without_memory;
+        matcher->answers = more;
+        matcher->answer_room = room;
+    }
+    kind = masks_number(&matcher->kinds, matcher->atoms, matcher->atom_words);
+    if (kind == NONE)
+        goto without_memory;
+    matcher->answers[kind] = known;
+    return known;
+without_memory:
+    PyErr_NoMemory();
+    return NONE;
 }
 
 /* Gives what the value of a column's field leaves possible; NULL for an error. */
@@ -277,30 +335,24 @@ static const uint64_t *left_by(Scanner *self, uint32_t number, Place line)
     }
     if (known != NONE)
         return column->masks.words + known * self->words;
-    PyObject *place = PyLong_FromUnsignedLong(number);
-    PyObject *text = token.length ? PyBytes_FromStringAndSize((const char *)line + token.begin, token.length)
-                                  : Py_NewRef(Py_None);
-    PyObject *answer = place && text ? PyObject_CallFunctionObjArgs(self->value, place, text, NULL) : NULL;
-    Py_XDECREF(place);
-    Py_XDECREF(text);
-    if (!answer)
-        return NULL;
-    int bad = mask_from(self, answer, self->answer);
-    Py_DECREF(answer);
-    if (bad)
-        return NULL;
-    if (token.length > LONGEST_VALUE)
-        return self->answer;
-    if (column->masks.count >= MOST_CLASSES || column->values.count >= MOST_VALUES ||
-        column->values.used + token.length > MOST_BYTES)
+    Place value = line + token.begin;
+    if (column->values.count >= MOST_VALUES || column->values.used > MOST_BYTES)
         column_clear(column);
-    known = masks_number(&column->masks, self->answer, self->words);
-    if (known == NONE || (token.length && memo_add(&column->values, hash, line + token.begin, token.length, known))) {
+    int found = column->matcher && token.length ? matcher_value(column->matcher, value, token.length) : 0;
+    if (found < 0) {
         PyErr_NoMemory();
         return NULL;
     }
+    known = found ? answer_for_atoms(self, number)
+                  : asked(self, number, self->value, token.length ? value : NULL, token.length);
+    if (known == NONE)
+        return NULL;
     if (!token.length)
         column->absent = known;
+    else if (token.length <= LONGEST_VALUE && memo_add(&column->values, hash, value, token.length, known)) {
+        PyErr_NoMemory();
+        return NULL;
+    }
     return column->masks.words + known * self->words;
 }
 
@@ -546,6 +598,15 @@ static PyObject *scanner_add_plan(Scanner *self, PyObject *arguments)
 
 /* --- making one -------------------------------------------------------------------------------------------------- */
 
+static void column_free(Column *column)
+{
+    column_clear(column);
+    if (column->matcher)
+        matcher_clear(column->matcher);
+    free(column->matcher);
+    free(column->constrained);
+}
+
 static uint32_t new_node(Scanner *self)
 {
     Node *more = realloc(self->nodes, (self->node_count + 1) * sizeof *more);
@@ -641,6 +702,117 @@ static int field_number(Scanner *self, PyObject *object, uint32_t *out)
     return 0;
 }
 
+/* Reads a tuple of numbers of atoms into a list; NONE for an error. */
+static uint32_t atoms_from(Matcher *matcher, PyObject *tuple)
+{
+    Py_ssize_t count = PyTuple_Check(tuple) ? PyTuple_Size(tuple) : -1;
+    uint32_t *atoms = count < 0 ? NULL : malloc((size_t)(count + 1) * sizeof *atoms), list = NONE;
+    if (!atoms) {
+        PyErr_SetString(PyExc_TypeError, "a tuple of numbers of atoms is needed");
+        return NONE;
+    }
+    for (Py_ssize_t n = 0; n < count; n++) {
+        unsigned long atom = PyLong_AsUnsignedLong(PyTuple_GetItem(tuple, n));
+        if (!PyErr_Occurred() && atom >= matcher->atom_words * 64)
+            PyErr_SetString(PyExc_ValueError, "no such atom");
+        if (PyErr_Occurred())
+            goto done;
+        atoms[n] = (uint32_t)atom;
+    }
+    list = matcher_list(matcher, atoms, (uint32_t)count);
+    if (list == NONE)
+        PyErr_NoMemory();
+done:
+    free(atoms);
+    return list;
+}
+
+static int words_from(Matcher *matcher, Memo *memo, PyObject *words)
+{
+    for (Py_ssize_t n = 0; n < PyTuple_Size(words); n++) {
+        const char *text;
+        Py_ssize_t length;
+        PyObject *atoms;
+        if (!PyArg_ParseTuple(PyTuple_GetItem(words, n), "y#O", &text, &length, &atoms))
+            return -1;
+        uint32_t list = atoms_from(matcher, atoms);
+        if (list == NONE)
+            return -1;
+        const uint8_t *bytes = (const uint8_t *)text;
+        if (memo_add(memo, hash_of(bytes, (size_t)length), bytes, (size_t)length, list)) {
+            PyErr_NoMemory();
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int wildcards_from(Matcher *matcher, PyObject *wildcards)
+{
+    Py_ssize_t count = PyTuple_Size(wildcards);
+    matcher->wildcards = calloc((size_t)count + 1, sizeof *matcher->wildcards);
+    if (!matcher->wildcards) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (; matcher->count < count; matcher->count++) {
+        Wildcard *one = matcher->wildcards + matcher->count;
+        const char *text;
+        Py_ssize_t length;
+        PyObject *atoms;
+        if (!PyArg_ParseTuple(PyTuple_GetItem(wildcards, matcher->count), "y#pO", &text, &length, &one->insensitive,
+                              &atoms))
+            return -1;
+        one->list = atoms_from(matcher, atoms);
+        one->length = (size_t)length;
+        if (one->list == NONE)
+            return -1;
+        one->text = malloc((size_t)length + 1);
+        if (!one->text) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        memcpy(one->text, text, (size_t)length);
+    }
+    return 0;
+}
+
+/* Makes a column's matcher of what Python tells of its table; a tuple, or None where there is none. */
+static int set_matcher(Column *column, PyObject *texts)
+{
+    if (texts == Py_None)
+        return 0;
+    Py_ssize_t atoms;
+    PyObject *every, *exact, *folded, *wildcards;
+    if (!PyArg_ParseTuple(texts, "nOO!O!O!", &atoms, &every, &PyTuple_Type, &exact, &PyTuple_Type, &folded,
+                          &PyTuple_Type, &wildcards))
+        return -1;
+    if (atoms < 1 || atoms > 1 << 24) {
+        PyErr_SetString(PyExc_ValueError, "one atom or more, not millions");
+        return -1;
+    }
+    Matcher *matcher = column->matcher = calloc(1, sizeof *matcher);
+    if (!matcher) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    matcher->atom_words = ((size_t)atoms + 63) / 64;
+    matcher->atoms = calloc(matcher->atom_words, 8);
+    if (!matcher->atoms) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    matcher->every = atoms_from(matcher, every);
+    if (matcher->every == NONE || words_from(matcher, &matcher->exact, exact) ||
+        words_from(matcher, &matcher->folded, folded) || wildcards_from(matcher, wildcards))
+        return -1;
+    if (matcher_compile(matcher)) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    return 0;
+}
+
 static int set_columns(Scanner *self, PyObject *gates, PyObject *columns)
 {
     Py_ssize_t gate_count = PyTuple_Size(gates), column_count = PyTuple_Size(columns);
@@ -658,8 +830,8 @@ static int set_columns(Scanner *self, PyObject *gates, PyObject *columns)
             return -1;
     for (; self->column_count < column_count; self->column_count++) {
         Column *column = self->columns + self->column_count;
-        PyObject *field, *constrained;
-        if (!PyArg_ParseTuple(PyTuple_GetItem(columns, self->column_count), "OS", &field, &constrained))
+        PyObject *field, *constrained, *texts;
+        if (!PyArg_ParseTuple(PyTuple_GetItem(columns, self->column_count), "OSO", &field, &constrained, &texts))
             return -1;
         column->absent = NONE;
         column->constrained = calloc(self->words + 1, 8);
@@ -667,8 +839,9 @@ static int set_columns(Scanner *self, PyObject *gates, PyObject *columns)
             PyErr_NoMemory();
             return -1;
         }
-        if (field_number(self, field, &column->field) || mask_from(self, constrained, column->constrained)) {
-            free(column->constrained);
+        if (field_number(self, field, &column->field) || mask_from(self, constrained, column->constrained) ||
+            set_matcher(column, texts)) {
+            column_free(column);
             return -1;
         }
     }
@@ -677,10 +850,10 @@ static int set_columns(Scanner *self, PyObject *gates, PyObject *columns)
 
 static PyObject *scanner_new(PyTypeObject *type, PyObject *arguments, PyObject *Py_UNUSED(named))
 {
-    PyObject *fields, *gates, *columns, *root, *gather, *value, *number, *decode;
+    PyObject *fields, *gates, *columns, *root, *gather, *value, *held, *number, *decode;
     Py_ssize_t words;
-    if (!PyArg_ParseTuple(arguments, "O!O!O!nOOOOO", &PyTuple_Type, &fields, &PyTuple_Type, &gates, &PyTuple_Type,
-                          &columns, &words, &root, &gather, &value, &number, &decode))
+    if (!PyArg_ParseTuple(arguments, "O!O!O!nOOOOOO", &PyTuple_Type, &fields, &PyTuple_Type, &gates, &PyTuple_Type,
+                          &columns, &words, &root, &gather, &value, &held, &number, &decode))
         return NULL;
     if (words < 1 || words > 1 << 20) {
         PyErr_SetString(PyExc_ValueError, "masks of one word or more, not of a million");
@@ -698,6 +871,7 @@ static PyObject *scanner_new(PyTypeObject *type, PyObject *arguments, PyObject *
     self->root = Py_NewRef(root);
     self->gather = Py_NewRef(gather);
     self->value = Py_NewRef(value);
+    self->held = Py_NewRef(held);
     self->number = Py_NewRef(number);
     self->decode = Py_NewRef(decode);
     if (set_fields(self, fields) || set_columns(self, gates, columns)) {
@@ -714,6 +888,7 @@ static int scanner_traverse(Scanner *self, visitproc visit, void *arg)
     Py_VISIT(self->root);
     Py_VISIT(self->gather);
     Py_VISIT(self->value);
+    Py_VISIT(self->held);
     Py_VISIT(self->number);
     Py_VISIT(self->decode);
     return 0;
@@ -724,6 +899,7 @@ static int scanner_clear(Scanner *self)
     Py_CLEAR(self->root);
     Py_CLEAR(self->gather);
     Py_CLEAR(self->value);
+    Py_CLEAR(self->held);
     Py_CLEAR(self->number);
     Py_CLEAR(self->decode);
     return 0;
@@ -741,10 +917,8 @@ static void scanner_dealloc(Scanner *self)
         Py_DECREF(self->given_objects[n]);
     free(self->given_objects);
     masks_clear(&self->given);
-    for (uint32_t n = 0; n < self->column_count; n++) {
-        column_clear(self->columns + n);
-        free(self->columns[n].constrained);
-    }
+    for (uint32_t n = 0; n < self->column_count; n++)
+        column_free(self->columns + n);
     for (uint32_t n = 0; n < self->node_count; n++) {
         for (uint32_t m = 0; m < self->nodes[n].count; m++)
             free(self->nodes[n].members[m].key);

@@ -45,10 +45,11 @@ class Scanning:
         self._asked: _Beginning
         asked = tuple(self._places[name] for name in gates.fields)
         self._gate_values = self.getter(*gates.fields) if len(asked) > 1 else _single(asked)
-        columns = tuple((self._places[table.name], self._bytes(table.constrained)) for table in self._tables)
-        self._scanner = scanner(
-            fields, asked, columns, self._words, self._root, self._gather, self._value, _number, _decode
+        columns = tuple(
+            (self._places[table.name], self._bytes(table.constrained), table.texts()) for table in self._tables
         )
+        answers = self._root, self._gather, self._value, self._held, _number, _decode
+        self._scanner = scanner(fields, asked, columns, self._words, *answers)
         self.scan = self._scanner.scan
 
     @property
@@ -84,6 +85,10 @@ class Scanning:
     def _value(self, number: int, text: bytes | None) -> bytes:
         """Give what a value of a table's field, as JSON writes it, leaves possible."""
         return self._bytes(self._tables[number].mask_once(None if text is None else _decode(text)))
+
+    def _held(self, number: int, atoms: bytes) -> bytes:
+        """Give what a value that fulfils these atoms leaves possible."""
+        return self._bytes(self._tables[number].mask_of_atoms(_number(atoms)))
 
     def _bytes(self, mask: int) -> bytes:
         return (mask & self._every).to_bytes(8 * self._words, "little")
