@@ -18,7 +18,7 @@ _SETTLED: dict[str, Any] = {
     f"{_KEYS}.PURGE_AT": 1,
     f"{_TREE}.MOST_BEGINNINGS": 2,
 }
-_IN_PYTHON: dict[str, Any] = {f"{_KERNEL}.native.Scanner": None}
+_IN_PYTHON: dict[str, Any] = {f"{_KERNEL}.native.scan": None}
 _WAYS: dict[str, dict[str, Any]] = {
     "as it is": _IN_PYTHON,
     "settled by class": {**_IN_PYTHON, **_SETTLED, f"{_TREE}._MANY": -1.0, f"{_TREE}._SHUT": 0.0},
@@ -37,7 +37,7 @@ _WAYS: dict[str, dict[str, Any]] = {
 @pytest.fixture(autouse=True, scope="module", params=list(_WAYS))
 def way(request: pytest.FixtureRequest) -> Iterator[None]:
     """Run a module in one of the ways that the kernel can go."""
-    if request.param.startswith("scanned") and native.Scanner is None:
+    if request.param.startswith("scanned") and native.scan is None:
         pytest.skip("the compiled part of the kernel is not there: it needs a C compiler at installation")
     with pytest.MonkeyPatch.context() as patch:
         for name, value in _WAYS[request.param].items():

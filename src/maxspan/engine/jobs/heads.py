@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from maxspan.engine.kernel.compiled import CompiledRule, CompiledRules
 from maxspan.engine.kernel.events import hosts_of
-from maxspan.engine.kernel.skipping import EVERY_HOST, HOST, TIME, Skipping
+from maxspan.engine.kernel.skipping import EVERY_HOST, HOST, TIME, Open, ScannedOpen, Skipping
 from maxspan.engine.kernel.times import time_ns
 from maxspan.languages import plan
 
@@ -53,9 +53,17 @@ class HeadSkipping(Skipping):
                 by_maxspan[maxspan] = by_maxspan.get(maxspan, 0) | 1 << number
                 if role.rule.host_key:
                     self._pinned |= 1 << number
+        self._every = rules.every
         #: longest first: what may still be waited for up to so long after the beginning
         self._heads = sorted(by_maxspan.items(), reverse=True)
         self._asks = rules.getter(TIME, HOST)
+
+    def _new_open(self) -> Open:
+        lane = super()._new_open()
+        if isinstance(lane, ScannedOpen) and not self.is_first:
+            lane.head = self._every
+            lane.changed()
+        return lane
 
     def passed(self) -> dict[str, tuple[int, int]]:
         """Give the latest time of what was passed over, and what that was, by host."""
@@ -88,9 +96,19 @@ class HeadSkipping(Skipping):
                 if now_ns <= first_ns:
                     self.first[name] = now_ns, part | (first if now_ns == first_ns else 0)
                 passed_ns = now_ns - self._since.setdefault(name, now_ns)
+                still = 0
                 for maxspan, own in self._heads:
                     if maxspan < passed_ns:
+                        self._leave_head(name, still, self._since[name] + maxspan)
                         break
-                    kept |= part & own
+                    still |= own
+                kept |= part & still
         alone = kept & self._alone
         return kept ^ alone | alone << self.aside
+
+    def _leave_head(self, name: str, still: int, until_ns: int) -> None:
+        """Let the scanner pass over what is not in the head any more, of events after a time."""
+        lane = self._at(name)
+        if isinstance(lane, ScannedOpen) and lane.head != still:
+            lane.head, lane.head_ns = still, max(lane.head_ns, until_ns + 1)
+            lane.changed()

@@ -187,8 +187,8 @@ class CompiledRules:
         self.tree = Tree(tables, self.decoder, self.gates, self.every)
         #: reads lines where the compiled part of maxspan is there; without it, structures do
         self.scanning: Scanning | None = None
-        if native.Scanner is not None and self.decoder.complete and self.pieces:
-            self.scanning = Scanning(native.Scanner, names, self.gates, len(self.pieces))
+        if native.scan is not None and self.decoder.complete and self.pieces:
+            self.scanning = Scanning(native.scan, names, self.gates, len(self.pieces))
         self._parts: dict[int, tuple[Part, ...]] = {}
 
     def _tables(self, bits: Bits) -> dict[str, FieldTable]:

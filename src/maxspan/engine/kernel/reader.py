@@ -85,10 +85,12 @@ class ScanReader(Reader):
 
     def _candidates(self, chunk: Chunk) -> Iterator[Candidate]:
         scanning, counters, getters = self._scanning, self._counters, self._getters
-        narrow = self._skipping.narrow if self._skipping is not None else None
+        skipping = self._skipping
+        narrow, skip = (skipping.narrow, skipping.skip) if skipping is not None else (None, None)
         first, begin, path = chunk.first_line, counters.events, chunk.path
         others = 0
-        for row in scanning.scan(chunk.data):
+        scan = scanning.scan(chunk.data, skip)
+        for row in scan:
             mask = row.mask
             if mask is None:
                 counters.events = begin + others + row.before
@@ -104,7 +106,7 @@ class ScanReader(Reader):
             fields = DecodedFields(row, scanning.getter, getters)
             position = begin + others + row.before
             yield Candidate(mask, fields, position, path, first + row.number, raw=row.line())
-        counters.events = begin + others + scanning.read
+        counters.events = begin + others + scan.clean
 
 
 class StructReader(Reader):

@@ -9,14 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from maxspan.engine.kernel.compiled import CompiledRule, CompiledRules, Role
 from maxspan.engine.kernel.events import DecodedFields, hosts_of, listed
+from maxspan.engine.kernel.native.scanning import Scanning
 from maxspan.engine.kernel.open_keys import EARLIEST, LATEST, OpenKeys
 from maxspan.engine.kernel.times import time_ns
 from maxspan.engine.reference.event import Key
 from maxspan.languages import plan
+
+if TYPE_CHECKING:
+    from maxspan.engine.kernel.native._scan import Lane, Skip
 
 #: the field whose times decide; rules that order by another one are never passed over
 TIME: Final = "@timestamp"
@@ -27,7 +33,7 @@ _MOST: Final = 50_000
 
 
 @dataclass(slots=True)
-class _Open:
+class Open:
     """The stages that something waits for, at one host: the mask of their pieces, and until when each is open.
 
     `passed_ns` is the latest time of an event that was passed over, and `passed` what of it.
@@ -40,6 +46,42 @@ class _Open:
     passed_ns: int = EARLIEST
     passed: int = 0
 
+    def changed(self) -> None:
+        """Take note that `mask` or `closed_ns` is another one."""
+
+
+class ScannedOpen(Open):
+    """The same, where the compiled scanner passes over events too: it keeps what was passed over."""
+
+    def __init__(self, scanning: Scanning, head: int = 0) -> None:
+        self._scanning = scanning
+        self.lane = scanning.lane()
+        #: pieces that the scanner must not pass over, up to `head_ns`, though nothing is known to wait for them
+        self.head = head
+        self.head_ns = EARLIEST
+        super().__init__()
+        self.changed()
+
+    @property
+    def passed_ns(self) -> int:
+        return self.lane.passed_ns
+
+    @passed_ns.setter
+    def passed_ns(self, time_ns: int) -> None:
+        self.lane.passed_ns = time_ns
+
+    @property
+    def passed(self) -> int:
+        return int.from_bytes(self.lane.passed, "little")
+
+    @passed.setter
+    def passed(self, mask: int) -> None:
+        self.lane.passed = self._scanning.bytes(mask)
+
+    def changed(self) -> None:
+        self.lane.open = self._scanning.bytes(self.mask | self.head)
+        self.lane.from_ns = max(self.closed_ns, self.head_ns)
+
 
 class Skipping:
     """Knows which stages are open, by host and by key, and what has been passed over.
@@ -50,7 +92,7 @@ class Skipping:
 
     def __init__(self, rules: CompiledRules) -> None:
         self.unsure: set[CompiledRule] = set()
-        self._open: dict[str, _Open] = {}
+        self._open: dict[str, Open] = {}
         self._opens: dict[Role, list[OpenKeys]] = {}
         self._by_host = self._later = 0
         own_masks: dict[Role, int] = {}
@@ -75,6 +117,30 @@ class Skipping:
         self._waiting: dict[int, int] = {}
         self._asked: dict[int, tuple[OpenKeys, ...]] = {}
         self._read = rules.getter(TIME, HOST)
+        self._scanning = rules.scanning
+        #: what the scanner passes over by itself
+        self.skip: Skip | None = None
+        if self._scanning is not None:
+            self.skip = self._scanning.skip(TIME, HOST, self._lane_of, self._is_all_later)
+
+    def _new_open(self) -> Open:
+        return Open() if self._scanning is None else ScannedOpen(self._scanning)
+
+    def _at(self, host: str) -> Open:
+        lane = self._open.get(host)
+        if lane is None:
+            lane = self._open[host] = self._new_open()
+        return lane
+
+    def _lane_of(self, text: bytes | None) -> Lane | None:
+        """Give the scanner's lane of a host, None for one that is no string: its events are looked at here."""
+        host = "" if text is None else msgspec.json.decode(text)
+        lane = self._at(host or "") if host is None or type(host) is str else None
+        return lane.lane if isinstance(lane, ScannedOpen) else None
+
+    def _is_all_later(self, mask: int) -> bool:
+        """Whether a mask is of later stages alone, of rules that join by host."""
+        return self.later(mask) == mask and not mask & self._across
 
     def later(self, mask: int) -> int:
         """Give the pieces of a mask that matter only after another event: not those whose opener is in the mask too."""
@@ -104,9 +170,7 @@ class Skipping:
             return mask
         if self._across & later:
             return mask & ~self._passed(later, now_ns, (host or "",), lambda keys: keys.is_open(event, now_ns))
-        lane = self._open.get(host or "")
-        if lane is None:
-            lane = self._open[host or ""] = _Open()
+        lane = self._at(host or "")
         shut = later
         if lane.mask or now_ns < lane.closed_ns:
             ends = lane.ends
@@ -147,9 +211,7 @@ class Skipping:
         for name, part in ((hosts[0], by_host), (EVERY_HOST, later & ~self._by_host)):
             if not part:
                 continue
-            lane = self._open.get(name)
-            if lane is None:
-                lane = self._open[name] = _Open()
+            lane = self._at(name)
             waited_for = part & self._open_at(lane, now_ns)
             shut = part
             for keys in self._keys_of(waited_for):
@@ -172,7 +234,7 @@ class Skipping:
             self._asked[waited_for] = known
         return known
 
-    def _open_at(self, lane: _Open, now_ns: int) -> int:
+    def _open_at(self, lane: Open, now_ns: int) -> int:
         if now_ns < lane.closed_ns:  # not in order: what has been closed since may have been open then
             return sum(own for own, until_ns in lane.until.items() if now_ns <= until_ns)
         ends = lane.ends
@@ -182,6 +244,7 @@ class Skipping:
             if until_ns < now_ns:
                 lane.mask &= ~own
                 lane.closed_ns = now_ns
+                lane.changed()
             else:
                 heappush(ends, (until_ns, own))
         return lane.mask
@@ -194,9 +257,7 @@ class Skipping:
         following = self._opens.get(role)
         if following is None:
             return
-        lane = self._open.get(host)
-        if lane is None:
-            lane = self._open[host] = _Open()
+        lane = self._at(host)
         assert isinstance(role.rule.query, plan.SequenceQuery)
         maxspan = role.rule.query.maxspan_ns
         longest = LATEST if maxspan is None else at_ns + maxspan
@@ -217,6 +278,7 @@ class Skipping:
                 if not lane.mask & own:
                     lane.mask |= own
                     heappush(lane.ends, (until_ns, own))
+                    lane.changed()
 
 
 def _always_open(keys: OpenKeys) -> bool:

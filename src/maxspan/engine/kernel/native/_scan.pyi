@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, final
 
 from maxspan.engine.kernel.tables import Texts
@@ -14,7 +14,33 @@ class Row:
     @property
     def before(self) -> int: ...
     def line(self) -> bytes: ...
+    def time(self, number: int, /) -> int | None: ...
     def __getitem__(self, number: int, /) -> Any: ...
+
+class Lane:
+    """What waits at one host."""
+
+    from_ns: int
+    passed_ns: int
+    open: bytes
+    passed: bytes
+
+    def __new__(cls, words: int, /) -> Lane: ...
+
+class Skip:
+    """The lanes of all hosts."""
+
+    def __new__(
+        cls, time: int, host: int, lane_of: Callable[[bytes | None], Lane | None], later: Callable[[int], bool], /
+    ) -> Skip: ...
+
+@final
+class Scan(Iterator[Row]):
+    """Goes through a chunk."""
+
+    @property
+    def clean(self) -> int: ...
+    def __next__(self) -> Row: ...
 
 class Scanner:
     """Reads chunks of lines for a set of rules."""
@@ -33,8 +59,6 @@ class Scanner:
         decode: Callable[[bytes], Any],
         /,
     ) -> Scanner: ...
-    @property
-    def clean(self) -> int: ...
-    def scan(self, data: bytes, /) -> list[Row]: ...
+    def scan(self, data: bytes, skip: Skip | None = None, /) -> Scan: ...
     def add_plan(self, mask: bytes, columns: tuple[int, ...], /) -> int: ...
     def forget(self) -> None: ...

@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include <structmember.h>
 
+#include "times.h"
+
 /* Where a value stands in its line; a length of 0: it is not there. */
 typedef struct {
     uint32_t begin, length;
@@ -74,7 +76,21 @@ static PyObject *row_line(Row *row, PyObject *Py_UNUSED(nothing))
     return Py_NewRef(row->data);
 }
 
+/* Gives a field as a time, None where it is none of the usual form. */
+static PyObject *row_time(Row *row, PyObject *index)
+{
+    Py_ssize_t number = PyNumber_AsSsize_t(index, PyExc_IndexError);
+    if (number == -1 && PyErr_Occurred())
+        return NULL;
+    int64_t found;
+    if (number < 0 || number >= Py_SIZE((PyObject *)row) || !row->tokens[number].length ||
+        !time_from((const uint8_t *)row_text(row) + row->tokens[number].begin, row->tokens[number].length, &found))
+        Py_RETURN_NONE;
+    return PyLong_FromLongLong(found);
+}
+
 static PyMethodDef row_methods[] = {
+    {"time", (PyCFunction)row_time, METH_O, "Give a field as nanoseconds since 1970; None if it is not so simple."},
     {"line", (PyCFunction)row_line, METH_NOARGS, "Give the line; the row keeps nothing but it from then on."},
     {NULL, NULL, 0, NULL},
 };

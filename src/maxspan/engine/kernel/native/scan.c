@@ -11,6 +11,7 @@
 #include <Python.h>
 
 #include "json.h"
+#include "lane.h"
 #include "matcher.h"
 #include "memo.h"
 #include "row.h"
@@ -102,7 +103,7 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     PyObject *root, *gather, *value, *held, *number, *decode;
-    PyTypeObject *row_type;
+    PyTypeObject *row_type, *lane_type, *skip_type, *scan_type;
     Node *nodes;
     uint32_t node_count, field_count, column_count, gate_count, plan_count, plan_room;
     size_t words;
@@ -110,18 +111,31 @@ typedef struct {
     uint32_t *gates;
     Plan *plans;
     Memo roots;
-    Masks given;
+    Masks given; /* masks that were given to Python: their numbers, and whether they are of later stages alone */
     PyObject **given_objects;
+    int8_t *given_later;
     uint32_t given_room;
     /* of the line that is read */
     Token *tokens;
     uint64_t *hashes, *hashed, stamp;
     uint64_t *mask, *answer;
     uint8_t *key;
-    size_t key_length;
-    Py_ssize_t clean;
-    int busy, wrapper, other;
+    int wrapper, other, busy;
 } Scanner;
+
+/* A chunk that is gone through. */
+typedef struct {
+    PyObject_HEAD
+    Scanner *scanner;
+    PyObject *data;
+    Skip *skip; /* NULL: nothing is passed over */
+    Py_ssize_t begin, number, clean;
+} Scan;
+
+/* The types of the module. */
+typedef struct {
+    PyObject *row, *lane, *skip, *scan, *scanner;
+} Types;
 
 /* Keys of Elasticsearch's own beside `fields` in a hit; see unwrap in sources/document.py. */
 static int is_hit_key(const uint8_t *key, size_t length)
@@ -223,19 +237,19 @@ static int plain(Scanner *self, Place line, Place end)
 
 /* --- asking Python ----------------------------------------------------------------------------------------------- */
 
-static PyObject *new_row(Scanner *self, PyObject *data, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t number,
-                         const Token *tokens)
+static PyObject *new_row(Scanner *self, const Scan *scan, Place line, Place end, const Token *tokens)
 {
+    Place text = (Place)PyBytes_AsString(scan->data);
     Row *row = PyObject_NewVar(Row, self->row_type, tokens ? (Py_ssize_t)self->field_count : 0);
     if (!row)
         return NULL;
-    row->data = Py_NewRef(data);
+    row->data = Py_NewRef(scan->data);
     row->mask = Py_NewRef(Py_None);
     row->decode = Py_NewRef(self->decode);
-    row->number = number;
-    row->before = self->clean;
-    row->begin = begin;
-    row->end = end;
+    row->number = scan->number;
+    row->before = scan->clean;
+    row->begin = line - text;
+    row->end = end - text;
     if (tokens)
         memcpy(row->tokens, tokens, self->field_count * sizeof *tokens);
     return (PyObject *)row;
@@ -357,7 +371,7 @@ static const uint64_t *left_by(Scanner *self, uint32_t number, Place line)
 }
 
 /* Gives the number of the plan for the line, -1 where there is none yet, -2 for an error. */
-static long plan_of(Scanner *self, PyObject *data, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t number, Place line)
+static long plan_of(Scanner *self, const Scan *scan, Place line, Place end)
 {
     size_t length = 0;
     for (uint32_t n = 0; n < self->gate_count && length <= LONGEST_KEY; n++) {
@@ -375,7 +389,7 @@ static long plan_of(Scanner *self, PyObject *data, Py_ssize_t begin, Py_ssize_t 
         if (known != NONE)
             return (long)known;
     }
-    PyObject *row = new_row(self, data, begin, end, number, self->tokens);
+    PyObject *row = new_row(self, scan, line, end, self->tokens);
     PyObject *answer = row ? PyObject_CallFunctionObjArgs(self->root, row, NULL) : NULL;
     Py_XDECREF(row);
     if (!answer)
@@ -399,17 +413,17 @@ static long plan_of(Scanner *self, PyObject *data, Py_ssize_t begin, Py_ssize_t 
     return plan;
 }
 
-/* Gives a mask as Python's number. */
-static PyObject *number_of(Scanner *self)
+/* Gives the number of `mask` among those that Python knows; NONE for an error. */
+static uint32_t given_number(Scanner *self)
 {
     uint32_t known = masks_find(&self->given, self->mask, self->words);
     if (known != NONE)
-        return Py_NewRef(self->given_objects[known]);
+        return known;
     PyObject *bytes = PyBytes_FromStringAndSize((const char *)self->mask, (Py_ssize_t)self->words * 8);
     PyObject *object = bytes ? PyObject_CallFunctionObjArgs(self->number, bytes, NULL) : NULL;
     Py_XDECREF(bytes);
     if (!object)
-        return NULL;
+        return NONE;
     if (self->given.count >= MOST_GIVEN) {
         for (uint32_t n = 0; n < self->given.count; n++)
             Py_DECREF(self->given_objects[n]);
@@ -417,21 +431,45 @@ static PyObject *number_of(Scanner *self)
     }
     if (self->given.count >= self->given_room) {
         uint32_t room = self->given_room * 2 + 64;
-        PyObject **more = realloc(self->given_objects, room * sizeof *more);
-        if (!more)
+        PyObject **objects = realloc(self->given_objects, room * sizeof *objects);
+        self->given_objects = objects ? objects : self->given_objects;
+        int8_t *later = realloc(self->given_later, room);
+        self->given_later = later ? later : self->given_later;
+        if (!objects || !later)
             goto without_memory;
-        self->given_objects = more;
         self->given_room = room;
     }
     known = masks_number(&self->given, self->mask, self->words);
     if (known == NONE)
         goto without_memory;
-    self->given_objects[known] = Py_NewRef(object);
-    return object;
+    self->given_objects[known] = object;
+    self->given_later[known] = -1;
+    return known;
 without_memory:
     Py_DECREF(object);
     PyErr_NoMemory();
-    return NULL;
+    return NONE;
+}
+
+/* Whether an event is passed over: 1, 0, or -1 for an error. */
+static int passed_over(Scanner *self, Skip *skip, uint32_t given, Place line)
+{
+    if (self->given_later[given] < 0) {
+        PyObject *answer = PyObject_CallFunctionObjArgs(skip->later, self->given_objects[given], NULL);
+        int later = answer ? PyObject_IsTrue(answer) : -1;
+        Py_XDECREF(answer);
+        if (later < 0)
+            return -1;
+        self->given_later[given] = (int8_t)later;
+    }
+    Token time = self->tokens[skip->time], host = self->tokens[skip->host];
+    int64_t now_ns;
+    if (!self->given_later[given] || !time.length || !time_from(line + time.begin, time.length, &now_ns))
+        return 0;
+    Lane *lane = skip_lane(skip, self->lane_type, line + host.begin, host.length, self->words);
+    if (!lane)
+        return PyErr_Occurred() ? -1 : 0;
+    return lane_passes(lane, now_ns, self->mask);
 }
 
 /* Asks the columns of a plan: 1 if something is left in `mask`, 0 if nothing is, -1 for an error. */
@@ -464,81 +502,125 @@ static int fulfils(Scanner *self, uint32_t number, Place line)
     return 1;
 }
 
-/* Looks at one line; adds a row to `out` if it fulfils something, or could not be read. -1 for an error. */
-static int line_into(Scanner *self, PyObject *out, PyObject *data, Place text, Place line, Place end, Py_ssize_t number)
+/* Gives a row for a line that fulfils something or could not be read; NULL for others, and for an error. */
+static PyObject *row_of(Scanner *self, Scan *scan, Place line, Place end)
 {
-    Py_ssize_t begin = line - text;
     while (end > line && (end[-1] == ' ' || end[-1] == '\t' || end[-1] == '\r'))
         end--;
+    if (!plain(self, line, end))
+        return new_row(self, scan, line, end, NULL);
+    long plan = plan_of(self, scan, line, end);
+    if (plan < -1)
+        return NULL;
     PyObject *mask = NULL;
-    int is_plain = plain(self, line, end);
-    if (is_plain) {
-        long plan = plan_of(self, data, begin, end - text, number, line);
-        if (plan < -1)
-            return -1;
-        if (plan >= 0) {
-            int found = fulfils(self, (uint32_t)plan, line);
-            if (found < 0)
-                return -1;
-            if (!found) {
-                self->clean++;
-                return 0;
-            }
-            mask = number_of(self);
-            if (!mask)
-                return -1;
+    if (plan >= 0) {
+        int found = fulfils(self, (uint32_t)plan, line);
+        uint32_t given = found > 0 ? given_number(self) : NONE;
+        if (found < 0 || (found && given == NONE))
+            return NULL;
+        int passed = found && scan->skip ? passed_over(self, scan->skip, given, line) : 0;
+        if (passed < 0)
+            return NULL;
+        if (!found || passed) {
+            scan->clean++;
+            return NULL;
         }
+        mask = Py_NewRef(self->given_objects[given]);
     }
-    PyObject *row = new_row(self, data, begin, end - text, number, is_plain ? self->tokens : NULL);
-    if (row && is_plain && !mask)
+    PyObject *row = new_row(self, scan, line, end, self->tokens);
+    if (row && !mask)
         mask = PyObject_CallFunctionObjArgs(self->gather, row, NULL);
-    if (!row || (is_plain && !mask)) {
+    if (!row || !mask) {
         Py_XDECREF(row);
         Py_XDECREF(mask);
-        return -1;
+        return NULL;
     }
-    int bad = 0;
-    if (is_plain) {
-        Py_DECREF(((Row *)row)->mask);
-        ((Row *)row)->mask = mask;
-        self->clean++;
-    }
-    if (!is_plain || PyObject_IsTrue(mask))
-        bad = PyList_Append(out, row);
-    Py_DECREF(row);
-    return bad;
+    scan->clean++;
+    Py_DECREF(((Row *)row)->mask);
+    ((Row *)row)->mask = mask;
+    int fulfilled = PyObject_IsTrue(mask);
+    if (fulfilled <= 0)
+        Py_CLEAR(row);
+    return row;
 }
 
-static PyObject *scanner_scan(Scanner *self, PyObject *data)
+static PyObject *scan_next(Scan *scan)
 {
     char *text;
     Py_ssize_t length;
-    if (PyBytes_AsStringAndSize(data, &text, &length))
+    if (PyBytes_AsStringAndSize(scan->data, &text, &length))
         return NULL;
-    if (self->busy) {
+    if (scan->scanner->busy) { /* another thread, while Python was asked */
         PyErr_SetString(PyExc_RuntimeError, "the scanner is at work already");
         return NULL;
     }
-    PyObject *out = PyList_New(0);
-    if (!out)
-        return NULL;
-    self->busy = 1;
-    self->clean = 0;
-    Place begin = (Place)text, last = begin + length;
-    int bad = 0;
-    for (Py_ssize_t number = 0; begin < last && !bad; number++) {
+    Place last = (Place)text + length;
+    while (scan->begin < length) {
+        Place begin = (Place)text + scan->begin;
         Place end = memchr(begin, '\n', (size_t)(last - begin));
         if (!end)
             end = last;
         Place line = after_spaces(begin, end);
-        if (line < end)
-            bad = line_into(self, out, data, (Place)text, line, end, number);
-        begin = end + 1;
+        scan->scanner->busy = 1;
+        PyObject *row = line < end ? row_of(scan->scanner, scan, line, end) : NULL;
+        scan->scanner->busy = 0;
+        scan->begin = end + 1 - (Place)text;
+        scan->number++;
+        if (row || PyErr_Occurred())
+            return row;
     }
-    self->busy = 0;
-    if (bad)
-        Py_CLEAR(out);
-    return out;
+    return NULL;
+}
+
+static void scan_dealloc(Scan *scan)
+{
+    PyTypeObject *type = Py_TYPE((PyObject *)scan);
+    Py_XDECREF((PyObject *)scan->scanner);
+    Py_XDECREF((PyObject *)scan->skip);
+    Py_XDECREF(scan->data);
+    PyObject_Free(scan);
+    Py_DECREF(type);
+}
+
+static PyMemberDef scan_members[] = {
+    {"clean", T_PYSSIZET, offsetof(Scan, clean), READONLY, "how many lines were read so far"},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyType_Slot scan_slots[] = {
+    {Py_tp_doc, "Goes through a chunk: gives a row for each line that fulfils something or was not read."},
+    {Py_tp_dealloc, scan_dealloc},
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, scan_next},
+    {Py_tp_members, scan_members},
+    {0, NULL},
+};
+
+static PyType_Spec scan_spec = {
+    .name = "maxspan.engine.kernel.native._scan.Scan",
+    .basicsize = sizeof(Scan),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = scan_slots,
+};
+
+static PyObject *scanner_scan(Scanner *self, PyObject *arguments)
+{
+    PyObject *data, *skip = Py_None;
+    if (!PyArg_ParseTuple(arguments, "S|O", &data, &skip))
+        return NULL;
+    if (skip != Py_None && (Py_TYPE(skip) != self->skip_type || ((Skip *)skip)->time >= self->field_count ||
+                            ((Skip *)skip)->host >= self->field_count)) {
+        PyErr_SetString(PyExc_TypeError, "a Skip over fields that there are, or None, is needed");
+        return NULL;
+    }
+    Scan *scan = PyObject_New(Scan, self->scan_type);
+    if (!scan)
+        return NULL;
+    scan->scanner = (Scanner *)Py_NewRef((PyObject *)self);
+    scan->data = Py_NewRef(data);
+    scan->skip = skip == Py_None ? NULL : (Skip *)Py_NewRef(skip);
+    scan->begin = scan->number = scan->clean = 0;
+    return (PyObject *)scan;
 }
 
 /* --- plans ------------------------------------------------------------------------------------------------------- */
@@ -866,7 +948,11 @@ static PyObject *scanner_new(PyTypeObject *type, PyObject *arguments, PyObject *
     Scanner *self = (Scanner *)allocate(type, 0);
     if (!self)
         return NULL;
-    self->row_type = (PyTypeObject *)Py_NewRef(*(PyObject **)PyModule_GetState(module));
+    Types *types = PyModule_GetState(module);
+    self->row_type = (PyTypeObject *)Py_NewRef(types->row);
+    self->lane_type = (PyTypeObject *)Py_NewRef(types->lane);
+    self->skip_type = (PyTypeObject *)Py_NewRef(types->skip);
+    self->scan_type = (PyTypeObject *)Py_NewRef(types->scan);
     self->words = (size_t)words;
     self->root = Py_NewRef(root);
     self->gather = Py_NewRef(gather);
@@ -885,6 +971,9 @@ static int scanner_traverse(Scanner *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE((PyObject *)self));
     Py_VISIT(self->row_type);
+    Py_VISIT(self->lane_type);
+    Py_VISIT(self->skip_type);
+    Py_VISIT(self->scan_type);
     Py_VISIT(self->root);
     Py_VISIT(self->gather);
     Py_VISIT(self->value);
@@ -911,11 +1000,15 @@ static void scanner_dealloc(Scanner *self)
     PyObject_GC_UnTrack(self);
     scanner_clear(self);
     Py_XDECREF((PyObject *)self->row_type);
+    Py_XDECREF((PyObject *)self->lane_type);
+    Py_XDECREF((PyObject *)self->skip_type);
+    Py_XDECREF((PyObject *)self->scan_type);
     plans_clear(self);
     free(self->plans);
     for (uint32_t n = 0; n < self->given.count; n++)
         Py_DECREF(self->given_objects[n]);
     free(self->given_objects);
+    free(self->given_later);
     masks_clear(&self->given);
     for (uint32_t n = 0; n < self->column_count; n++)
         column_free(self->columns + n);
@@ -939,15 +1032,10 @@ static void scanner_dealloc(Scanner *self)
 }
 
 static PyMethodDef scanner_methods[] = {
-    {"scan", (PyCFunction)scanner_scan, METH_O, "Give a row for each line that fulfils something or was not read."},
+    {"scan", (PyCFunction)scanner_scan, METH_VARARGS, "Go through a chunk; with a Skip what it says is passed over."},
     {"add_plan", (PyCFunction)scanner_add_plan, METH_VARARGS, "Add a mask and the columns to ask; gives its number."},
     {"forget", (PyCFunction)scanner_forget, METH_NOARGS, "Forget all plans."},
     {NULL, NULL, 0, NULL},
-};
-
-static PyMemberDef scanner_members[] = {
-    {"clean", T_PYSSIZET, offsetof(Scanner, clean), READONLY, "how many lines of the last chunk were read"},
-    {NULL, 0, 0, 0, NULL},
 };
 
 static PyType_Slot scanner_slots[] = {
@@ -957,7 +1045,6 @@ static PyType_Slot scanner_slots[] = {
     {Py_tp_traverse, scanner_traverse},
     {Py_tp_clear, scanner_clear},
     {Py_tp_methods, scanner_methods},
-    {Py_tp_members, scanner_members},
     {0, NULL},
 };
 
@@ -979,27 +1066,43 @@ static int module_exec(PyObject *module)
         return -1;
     memcpy(secret, PyBytes_AsString(bytes), sizeof secret);
     Py_DECREF(bytes);
-    PyObject **state = PyModule_GetState(module);
-    *state = PyType_FromModuleAndSpec(module, &row_spec, NULL);
-    if (!*state || PyModule_AddObjectRef(module, "Row", *state))
-        return -1;
-    PyObject *scanner = PyType_FromModuleAndSpec(module, &scanner_spec, NULL);
-    int bad = !scanner || PyModule_AddObjectRef(module, "Scanner", scanner);
-    Py_XDECREF(scanner);
-    return bad ? -1 : 0;
+    Types *types = PyModule_GetState(module);
+    struct {
+        PyObject **type;
+        PyType_Spec *spec;
+        const char *name;
+    } const all[] = {{&types->row, &row_spec, "Row"},
+                     {&types->lane, &lane_spec, "Lane"},
+                     {&types->skip, &skip_spec, "Skip"},
+                     {&types->scan, &scan_spec, "Scan"},
+                     {&types->scanner, &scanner_spec, "Scanner"}};
+    for (size_t n = 0; n < sizeof all / sizeof *all; n++) {
+        *all[n].type = PyType_FromModuleAndSpec(module, all[n].spec, NULL);
+        if (!*all[n].type || PyModule_AddObjectRef(module, all[n].name, *all[n].type))
+            return -1;
+    }
+    return 0;
 }
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg)
 {
-    PyObject **state = PyModule_GetState(module);
-    Py_VISIT(*state);
+    Types *types = PyModule_GetState(module);
+    Py_VISIT(types->row);
+    Py_VISIT(types->lane);
+    Py_VISIT(types->skip);
+    Py_VISIT(types->scan);
+    Py_VISIT(types->scanner);
     return 0;
 }
 
 static int module_clear(PyObject *module)
 {
-    PyObject **state = PyModule_GetState(module);
-    Py_CLEAR(*state);
+    Types *types = PyModule_GetState(module);
+    Py_CLEAR(types->row);
+    Py_CLEAR(types->lane);
+    Py_CLEAR(types->skip);
+    Py_CLEAR(types->scan);
+    Py_CLEAR(types->scanner);
     return 0;
 }
 
@@ -1012,7 +1115,7 @@ static struct PyModuleDef module_definition = {
     PyModuleDef_HEAD_INIT,
     .m_name = "_scan",
     .m_doc = "Lines of JSON to the events among them that fulfil something.",
-    .m_size = sizeof(PyObject *),
+    .m_size = sizeof(Types),
     .m_slots = module_slots,
     .m_traverse = module_traverse,
     .m_clear = module_clear,

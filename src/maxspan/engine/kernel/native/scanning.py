@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +15,7 @@ from maxspan.engine.kernel.order import FirstEvents
 from maxspan.engine.kernel.tables import FieldTable
 
 if TYPE_CHECKING:
-    from maxspan.engine.kernel.native._scan import Row, Scanner
+    from maxspan.engine.kernel.native._scan import Lane, Row, Scan, Skip
 
 #: what a value costs that was not seen before, against one that was
 _NEW_VALUE: Final = 100.0
@@ -27,13 +27,15 @@ _number = partial(int.from_bytes, byteorder="little")
 
 
 class Scanning:
-    """Reads chunks with a scanner: `scan(chunk)` gives rows for lines that fulfil something or were not read.
+    """Reads chunks with the compiled module: `scan(chunk)` gives rows for lines that fulfil something or were not read.
 
     A row's `mask` are the pieces of rules that are possible, None for a line that has to go the general way. `getter`
     reads fields of rows.
     """
 
-    def __init__(self, scanner: type[Scanner], names: Collection[str], gates: Gates, pieces: int) -> None:
+    def __init__(self, module: Any, names: Collection[str], gates: Gates, pieces: int) -> None:
+        self._module = module
+        self._getters: dict[tuple[str, ...], Getter] = {}
         fields = tuple(sorted(names))
         self._places = {name: place for place, name in enumerate(fields)}
         self._gates = gates
@@ -46,20 +48,38 @@ class Scanning:
         asked = tuple(self._places[name] for name in gates.fields)
         self._gate_values = self.getter(*gates.fields) if len(asked) > 1 else _single(asked)
         columns = tuple(
-            (self._places[table.name], self._bytes(table.constrained), table.texts()) for table in self._tables
+            (self._places[table.name], self.bytes(table.constrained), table.texts()) for table in self._tables
         )
         answers = self._root, self._gather, self._value, self._held, _number, _decode
-        self._scanner = scanner(fields, asked, columns, self._words, *answers)
-        self.scan = self._scanner.scan
-
-    @property
-    def read(self) -> int:
-        """Give how many lines of the last chunk were read; the others have a row without a mask, or are blank."""
-        return self._scanner.clean
+        self._scanner = module.Scanner(fields, asked, columns, self._words, *answers)
+        self.scan: Callable[[bytes, Skip | None], Scan] = self._scanner.scan
 
     def getter(self, *names: str) -> Getter:
         """Give what reads one field of a row, or several as a tuple: scalars, tuples of scalars, or None."""
-        return itemgetter(*(self._places[name] for name in names))
+        known = self._getters.get(names)
+        if known is None:
+            known = self._getters[names] = itemgetter(*(self._places[name] for name in names))
+        return known
+
+    def time(self, row: Row, name: str) -> int | None:
+        """Give a field as nanoseconds since 1970 if it is one time of the usual form; else None."""
+        return row.time(self._places[name])
+
+    def lane(self) -> Lane:
+        """Make the lane of a host."""
+        lane: Lane = self._module.Lane(self._words)
+        return lane
+
+    def skip(
+        self, time: str, host: str, lane_of: Callable[[bytes | None], Lane | None], later: Callable[[int], bool]
+    ) -> Skip:
+        """Make what passes over events, by fields of their time and host.
+
+        `lane_of` gives the lane of a host as JSON writes its name, None if these events are not passed over; `later`
+        tells whether a mask may be passed over.
+        """
+        skip: Skip = self._module.Skip(self._places[time], self._places[host], lane_of, later)
+        return skip
 
     def _root(self, row: Row) -> int:
         """Give the plan for a row with these values of the first fields, -1 where there is none yet."""
@@ -73,7 +93,7 @@ class Scanning:
         self._asked = known
         if known.plan < 0 and (known.first is None or known.first.full):
             order = [key for keys in known.first.settle(_NEW_VALUE) for key in keys] if known.first else []
-            known.plan = self._scanner.add_plan(self._bytes(mask), tuple(self._columns[key] for key in order))
+            known.plan = self._scanner.add_plan(self.bytes(mask), tuple(self._columns[key] for key in order))
         return known.plan
 
     def _gather(self, row: Row) -> int:
@@ -84,13 +104,14 @@ class Scanning:
 
     def _value(self, number: int, text: bytes | None) -> bytes:
         """Give what a value of a table's field, as JSON writes it, leaves possible."""
-        return self._bytes(self._tables[number].mask_once(None if text is None else _decode(text)))
+        return self.bytes(self._tables[number].mask_once(None if text is None else _decode(text)))
 
     def _held(self, number: int, atoms: bytes) -> bytes:
         """Give what a value that fulfils these atoms leaves possible."""
-        return self._bytes(self._tables[number].mask_of_atoms(_number(atoms)))
+        return self.bytes(self._tables[number].mask_of_atoms(_number(atoms)))
 
-    def _bytes(self, mask: int) -> bytes:
+    def bytes(self, mask: int) -> bytes:
+        """Give a mask as the compiled module has it."""
         return (mask & self._every).to_bytes(8 * self._words, "little")
 
 
