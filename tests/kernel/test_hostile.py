@@ -187,4 +187,6 @@ def test_many_events_of_one_time_are_forgotten_at_once(
         for _ in range(500)
     ] + [{"@timestamp": TIME + 6500 + n, "event": {"category": "a"}, "host": {"id": "h"}} for n in range(300)]
     assert found(KernelDetector(rules, **options), documents, 100) == []
-    assert 0 < looked_at < 10 * len(documents)
+    # in order nothing continues these: they never come to a machine
+    assert looked_at < 10 * len(documents)
+    assert looked_at > 0 or not options

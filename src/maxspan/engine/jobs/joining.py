@@ -85,7 +85,7 @@ class Joining:
                 self._gathered.limit(self._rules[rule], item)
         for rule, samples in result.samples.items():
             for sample in samples:
-                self._gathered.sample(self._rules[rule], sample)
+                self._gathered.sampled(self._rules[rule], sample)
         for rows in result.chunks:
             found = [self._match(row) for row in rows]
             counters.matches += len(found)

@@ -177,6 +177,7 @@ class Run(KernelDetector):
         in_order = self._in_order
         if in_order is None:
             return out
+        in_order.settle()
         rules = self.compiled.rules
         before = {(rules[number], host): state for (number, host), state in states.items()}
         continued = self._continued(before, out)

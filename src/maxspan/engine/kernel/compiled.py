@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 from maxspan.engine.kernel import native
 from maxspan.engine.kernel.decoding import FieldDecoder, Getter
@@ -47,18 +47,33 @@ class Role:
         return tuple(dict.fromkeys(found.name for found in plan.fields(self.stage.where)))
 
 
-class Part(NamedTuple):
+@dataclass(frozen=True, eq=False, slots=True)
+class Part:
     """What an event is to one rule: its roles, and whether one of them needs no other event before it.
 
-    A role comes with None where it is certain, else with judges of which one has to agree.
+    A role comes with None where it is certain, else with judges of which one has to agree. `certain` are the roles if
+    all are, and `opener` is the role if it is the only one, and the first of a sequence.
     """
 
     rule: CompiledRule
     roles: tuple[tuple[Role, list[Judge] | None], ...]
     begins: bool
+    certain: list[Role] | None
+    opener: Role | None
+
+    @classmethod
+    def of(cls, rule: CompiledRule, roles: list[tuple[Role, list[Judge] | None]]) -> Part:
+        """Make the part of one rule."""
+        certain = [role for role, _ in roles] if all(judges is None for _, judges in roles) else None
+        opener = certain[0] if certain is not None and len(certain) == 1 else None
+        if opener is not None and not (opener.kind == "positive" and opener.numbers == (0,)):
+            opener = None
+        return cls(rule, tuple(roles), any(role.begins for role, _ in roles), certain, opener)
 
     def held(self, fields: Any) -> list[Role]:
         """Give the roles that an event with these fields has indeed."""
+        if self.certain is not None:
+            return self.certain
         return [role for role, judges in self.roles if judges is None or any(judge(fields) for judge in judges)]
 
 
@@ -88,6 +103,21 @@ class CompiledRule:
             if all(by[place].name == "host.id" and not by[place].optional for by in lists):
                 return place
         return None
+
+    @cached_property
+    def maxspan_ns(self) -> int:
+        """Give for how long a sequence can go on; a very long time without a maxspan."""
+        maxspan = self.query.maxspan_ns if isinstance(self.query, plan.SequenceQuery) else None
+        return 2**63 if maxspan is None else maxspan
+
+    @cached_property
+    def begins_alone(self) -> bool:
+        """Whether the first event of a sequence changes nothing until another one comes, or until it is too old."""
+        query = self.query
+        if not isinstance(query, plan.SequenceQuery) or query.maxspan_ns is None:
+            return False
+        stages = query.expanded()
+        return len(stages) > 1 and not any(stage.missing for stage in stages)
 
     def has_plain_keys(self, by: tuple[plan.Field, ...]) -> bool:
         """Whether keys of these fields are compared as events hold them: none has a type that says otherwise."""
@@ -248,9 +278,7 @@ class CompiledRules:
             by_rule: dict[CompiledRule, list[tuple[Role, list[Judge] | None]]] = {}
             for role, needed in judges.items():
                 by_rule.setdefault(role.rule, []).append((role, needed))
-            known = tuple(
-                Part(rule, tuple(roles), any(role.begins for role, _ in roles)) for rule, roles in by_rule.items()
-            )
+            known = tuple(Part.of(rule, roles) for rule, roles in by_rule.items())
             if len(self._parts) > 50_000:
                 self._parts.clear()
             self._parts[mask] = known

@@ -91,6 +91,9 @@ class FieldDecoder:
             return singles[0]
         return lambda event: tuple(one(event) for one in singles)
 
+    def time(self, event: Any, name: str) -> None:
+        """Say nothing: times of structures have to be read from their texts."""
+
     def path(self, name: str) -> str:
         """Give the members that lead to a field (`f1.f4`), or "" where it is always missing."""
         return self._paths.get(name, "")

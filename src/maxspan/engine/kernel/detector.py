@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from maxspan.engine.detector import Counters
 from maxspan.engine.kernel.compiled import CompiledRule, CompiledRules, Role
 from maxspan.engine.kernel.events import Candidate
-from maxspan.engine.kernel.gathered import Gathered, Limited, sampled, sequence_match
+from maxspan.engine.kernel.gathered import Gathered, Limited, sequence_match
 from maxspan.engine.kernel.in_order import InOrder
 from maxspan.engine.kernel.lanes import Lanes
 from maxspan.engine.kernel.machine import Completed, Hit
@@ -16,7 +16,7 @@ from maxspan.engine.kernel.replay import Replay
 from maxspan.engine.kernel.skipping import EVERY_HOST, TIME, Skipping
 from maxspan.engine.kernel.survivors import LineStore, Survivor
 from maxspan.engine.match import MatchedEvent, RuleMatch
-from maxspan.engine.reference.event import FieldNames, make_event
+from maxspan.engine.reference.event import FieldNames, Key, make_event
 from maxspan.errors import Problem, UsageError
 from maxspan.languages import plan
 from maxspan.rules.model import Rule
@@ -131,6 +131,12 @@ class KernelDetector:
         undated = False
         for part in self.compiled.parts(candidate.mask):
             rule = part.rule
+            if part.opener is not None and self._skipping is not None and self._lanes is None:
+                keys = candidate.keys(part.opener.by, rule)
+                if len(keys) == 1 and candidate.time_ns(rule.names.timestamp) is not None:
+                    survivor = survivor or _survivor(candidate)
+                    self._open(rule, part.opener, candidate, keys, survivor)
+                    continue
             roles = part.held(candidate.fields)
             if not roles:
                 continue
@@ -150,13 +156,21 @@ class KernelDetector:
                 event = make_event(candidate.position, candidate.fields, rule.names, rule.evaluator)
                 self._gathered.limit(rule, Limited(event.ordinal, event.timestamp_ns, survivor))
             else:
-                self._gathered.sample(rule, sampled(candidate, rule, roles, survivor))
+                self._gathered.sample(rule, roles, candidate, survivor)
         if undated:
             self.counters.without_timestamp += 1
             problem = Problem(
                 "no-timestamp", "an event without a timestamp", path=candidate.path, line=candidate.number
             )
             self.counters.note(problem)
+
+    def _open(self, rule: CompiledRule, role: Role, candidate: Candidate, keys: list[Key], survivor: Survivor) -> None:
+        """Take what is the first event of a sequence with one key, and nothing else."""
+        assert self._skipping is not None
+        hit = Hit(candidate.ordinal(rule), survivor, [(0, keys)], [], [])
+        host = candidate.hosts[0] if rule.host_key else EVERY_HOST
+        self._skipping.opened(role, host, hit.ordinal[0], keys)
+        self._place(rule, hit, host)
 
     def _sequence_hit(self, rule: CompiledRule, roles: list[Role], hit: Hit, candidate: Candidate) -> None:
         hosts = candidate.hosts if rule.host_key else (EVERY_HOST,)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from maxspan.engine.kernel.decoding import Getter
 from maxspan.engine.kernel.times import time_ns
@@ -16,28 +16,40 @@ if TYPE_CHECKING:
 _NO_ORDINAL: Final[Ordinal] = (0, (0, "", 0), 0)
 
 
+class Decoded(Protocol):
+    """What reads events of one kind, however they were decoded."""
+
+    def getter(self, *names: str) -> Getter: ...
+
+    def time(self, event: Any, name: str) -> int | None: ...
+
+
 class DecodedFields:
     """The fields of a typed event by name, as lists of values; only fields that the rules read are there."""
 
-    __slots__ = ("_getter", "_getters", "event")
+    __slots__ = ("_decoded", "_getters", "event")
 
-    def __init__(self, event: Any, getter: Callable[..., Getter], getters: dict[str | int, Getter]) -> None:
+    def __init__(self, event: Any, decoded: Decoded, getters: dict[str | int, Getter]) -> None:
         self.event = event
-        self._getter = getter
+        self._decoded = decoded
         self._getters = getters
+
+    def time_ns(self, name: str) -> int | None:
+        """Give a field as nanoseconds since 1970 where that is quick; None says nothing."""
+        return self._decoded.time(self.event, name)
 
     def raw(self, name: str) -> Any:
         """Give a field as it was decoded: a scalar, a tuple, or None."""
         getter = self._getters.get(name)
         if getter is None:
-            getter = self._getters[name] = self._getter(name)
+            getter = self._getters[name] = self._decoded.getter(name)
         return getter(self.event)
 
     def key(self, by: tuple[plan.Field, ...]) -> tuple[Any, ...]:
         """Give the fields of a join key as they were decoded. Equal lists of fields are one object."""
         getter = self._getters.get(id(by))
         if getter is None:
-            getter = self._getters[id(by)] = self._getter(*(field.name for field in by))
+            getter = self._getters[id(by)] = self._decoded.getter(*(field.name for field in by))
         found = getter(self.event)
         return found if len(by) > 1 else (found,)
 
@@ -95,6 +107,11 @@ class Candidate:
         """Give the time of the event: the earliest value of a field that is one."""
         known = self._times.get(name, 0)
         if known == 0:
+            fields = self.fields
+            known = fields.time_ns(name) if type(fields) is DecodedFields else None
+            if known is not None:
+                self._times[name] = known
+                return known
             values = self.fields.get(name, ())
             if len(values) == 1:
                 known = time_ns(values[0])

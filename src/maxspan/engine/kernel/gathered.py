@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import attrgetter, itemgetter
@@ -17,14 +16,10 @@ from maxspan.engine.kernel.machine import Completed, Hit, in_order
 from maxspan.engine.kernel.survivors import LineStore, Survivor
 from maxspan.engine.limits import limit
 from maxspan.engine.match import RuleMatch
-from maxspan.engine.reference.event import Event, Key, Ordinal, shown_key
-from maxspan.engine.reference.sample import find_samples
+from maxspan.engine.reference.event import Key, Ordinal, key_order, shown_key
+from maxspan.engine.reference.sample import distinct
 from maxspan.languages import plan
 
-#: a field of our own that says which stages of a sample an event fulfils; no event can hold it
-_MEMBER: Final = "\0stage"
-#: samples have no order
-_NO_ORDINAL: Final[Ordinal] = (0, (0, "", 0), 0)
 _ADVANCE: Final = 256
 _TRIM: Final = 1000
 _NO_MORE: Final[tuple[int, Iterator[tuple[int, Hit]]]] = (sys.maxsize, iter(()))
@@ -39,11 +34,15 @@ class Limited(NamedTuple):
 
 
 class Sampled(NamedTuple):
-    """An event of a sample: of its fields only the keys, and which stages it fulfils, each with these keys."""
+    """An event of a sample: which stages it fulfils, each with these keys."""
 
-    event: Event
     survivor: Survivor
+    timestamp_ns: int | None
     keys: list[tuple[int, Key]]
+
+    @property
+    def position(self) -> int:
+        return self.survivor.position
 
 
 class Gathered:
@@ -57,7 +56,7 @@ class Gathered:
         self.hits = HitSpool()
         self.limited: dict[CompiledRule, list[Limited]] = {}
         self.samples: dict[CompiledRule, list[Sampled]] = {}
-        self._sampled: dict[CompiledRule, Counter[tuple[int, Key]]] = {}
+        self._sampled: dict[CompiledRule, dict[tuple[int, Key], int]] = {}
 
     def following(self) -> Gathered:
         """Give an empty one that takes what comes after this; of samples only what they still need."""
@@ -82,20 +81,36 @@ class Gathered:
             items.sort(key=attrgetter("ordinal"))
             items[:] = limit(items, [first])
 
-    def sample(self, rule: CompiledRule, item: Sampled) -> None:
-        """Take an event of a sample.
+    def sample(self, rule: CompiledRule, roles: Iterable[Role], candidate: Candidate, survivor: Survivor) -> None:
+        """Take an event of a sample."""
+        keys = [(number, key) for role in roles for key in candidate.keys(role.by, rule) for number in role.numbers]
+        if self._are_wanted(rule, keys):
+            self._keep(rule, Sampled(survivor, candidate.time_ns(rule.names.timestamp), keys))
+
+    def sampled(self, rule: CompiledRule, item: Sampled) -> None:
+        """Take an event of a sample that was taken before, in another process or before a pause."""
+        if self._are_wanted(rule, item.keys):
+            self._keep(rule, item)
+
+    def _are_wanted(self, rule: CompiledRule, keys: Iterable[tuple[int, Key]]) -> bool:
+        """Whether an event may be part of a sample.
 
         A sample of n stages needs no more than n events of a stage with one key: the others are not kept.
         """
         assert isinstance(rule.query, plan.SampleQuery)
-        counts = self._sampled.setdefault(rule, Counter())
+        counts = self._sampled.get(rule)
+        if counts is None:
+            counts = self._sampled[rule] = {}
         most, wanted = len(rule.query.stages), False
-        for key in item.keys:
-            wanted = wanted or counts[key] < most
-            counts[key] += 1
-        if wanted:
-            item.survivor.keep(self.lines)
-            self.samples.setdefault(rule, []).append(item)
+        for key in keys:
+            count = counts.get(key, 0)
+            wanted = wanted or count < most
+            counts[key] = count + 1
+        return wanted
+
+    def _keep(self, rule: CompiledRule, item: Sampled) -> None:
+        item.survivor.keep(self.lines)
+        self.samples.setdefault(rule, []).append(item)
 
     # --- giving ------------------------------------------------------------------------------------------------------
 
@@ -122,23 +137,17 @@ class Gathered:
                 yield from self._samples_of(rule, rule.query)
 
     def _samples_of(self, rule: CompiledRule, query: plan.SampleQuery) -> Iterator[RuleMatch]:
-        """Find samples among the survivors: whether they fulfil a stage is known, so stages ask for that alone."""
-        sampled = _with_shared_keys(self.samples.get(rule, []), len(query.stages))
-        survivors = {item.event.position: item.survivor for item in sampled}
-        member = plan.Field(_MEMBER)
-        stages = tuple(
-            plan.Stage(None, plan.Comparison("==", member, plan.Literal(number)), stage.by)
-            for number, stage in enumerate(query.stages)
-        )
-        asked = plan.SampleQuery(query.by, stages)
-        for found in find_samples(asked, [item.event for item in sampled], rule.names, rule.evaluator, 1):
-            keys = shown_key(found.key, query.keys(query.stages[0]), rule.evaluator, sample=True)
-            chosen = [event for event in found.events if event is not None]
-            yield RuleMatch(
-                rule.rule,
-                tuple(survivors[event.position].matched(self.lines, event.timestamp_ns) for event in chosen),
-                keys,
-            )
+        """Find samples, one of each key that every stage has an event with; see `find_samples`."""
+        buckets: list[dict[Key, list[Sampled]]] = [{} for _ in query.stages]
+        for item in self.samples.get(rule, ()):
+            for number, key in item.keys:
+                buckets[number].setdefault(key, []).append(item)
+        by = query.keys(query.stages[0])
+        for key in sorted(set(buckets[0]).intersection(*buckets[1:]), key=key_order):
+            chosen = next(distinct([bucket[key] for bucket in buckets]), None)
+            if chosen is not None:
+                events = tuple(item.survivor.matched(self.lines, item.timestamp_ns) for item in chosen)
+                yield RuleMatch(rule.rule, events, shown_key(key, by, rule.evaluator, sample=True))
 
 
 def sequences(rule: CompiledRule, hits: Iterable[Hit]) -> list[Completed]:
@@ -160,22 +169,3 @@ def sequence_match(rule: CompiledRule, sequence: Completed, lines: LineStore) ->
     by = query.keys(next(stage for stage in query.stages if not stage.missing))
     events = tuple(None if hit is None else hit.survivor.matched(lines, hit.time_ns) for hit in sequence.hits)
     return RuleMatch(rule.rule, events, shown_key(sequence.key, by, rule.evaluator))
-
-
-def _with_shared_keys(items: list[Sampled], stages: int) -> list[Sampled]:
-    """Leave out events none of whose keys are there for every stage."""
-    keys: list[set[Key]] = [set() for _ in range(stages)]
-    for item in items:
-        for number, key in item.keys:
-            keys[number].add(key)
-    shared = set.intersection(*keys)
-    return [item for item in items if any(key in shared for _, key in item.keys)] if shared else []
-
-
-def sampled(candidate: Candidate, rule: CompiledRule, roles: list[Role], survivor: Survivor) -> Sampled:
-    """Keep of an event's fields the keys of a sample alone, and which stages it fulfils."""
-    fields = {key.name: list(candidate.fields.get(key.name, ())) for role in roles for key in role.by}
-    fields[_MEMBER] = [number for role in roles for number in role.numbers]
-    time_ns = candidate.time_ns(rule.names.timestamp)
-    keys = [(number, key) for role in roles for key in candidate.keys(role.by, rule) for number in role.numbers]
-    return Sampled(Event(candidate.position, fields, time_ns, _NO_ORDINAL), survivor, keys)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from typing import Final
 
 from maxspan.engine.kernel.compiled import CompiledRule
@@ -15,6 +16,8 @@ _EARLIEST: Final = -(2**63)
 #: after so many hits of a lane its machine forgets, and after so many hits of all lanes those that stand still do
 _HITS: Final = 64
 _SWEEP: Final = 20_000
+#: So many events that may begin a sequence wait at most, before they are given to machines.
+_MOST_BEGUN: Final = 50_000
 #: a lane stands still when its last hit is so much older than the latest of all
 _STILL_NS: Final = 3600 * 10**9
 
@@ -22,16 +25,18 @@ _STILL_NS: Final = 3600 * 10**9
 class Lane:
     """One rule at one host: its machine, and how far its hits have come.
 
-    `passed_ns` is the time up to which things have been forgotten.
+    `passed_ns` is the time up to which things have been forgotten. `begun` are hits that begin a sequence, and nothing
+    else: they wait until a hit comes that may continue one, as most never see one.
     """
 
-    __slots__ = ("first", "hits", "last", "machine", "passed_ns")
+    __slots__ = ("begun", "first", "hits", "last", "machine", "passed_ns")
 
     def __init__(self, first: Ordinal) -> None:
         self.first = self.last = first
         self.machine: Machine | None = None
         self.passed_ns = _EARLIEST
         self.hits = 0
+        self.begun: deque[Hit] = deque()
 
 
 class InOrder:
@@ -49,6 +54,7 @@ class InOrder:
         self._found = LineStore()
         self._latest_ns = _EARLIEST
         self._hits = 0
+        self._begun = 0
 
     @property
     def failure(self) -> str:
@@ -66,6 +72,11 @@ class InOrder:
             self.give_up(rule)
             return
         lane.last = hit.ordinal
+        if rule.begins_alone and len(hit.positive) == 1 and hit.positive[0][0] == 0 and not hit.until:
+            self._begin(rule, lane, hit)
+            return
+        if lane.begun:
+            self._settle(rule, lane)
         machine = lane.machine
         if machine is None:
             if not hit.begins:
@@ -82,6 +93,38 @@ class InOrder:
         self._latest_ns = max(self._latest_ns, hit.time_ns)
         if self._hits % _SWEEP == 0:
             self._sweep()
+
+    def _begin(self, rule: CompiledRule, lane: Lane, hit: Hit) -> None:
+        """Let a hit wait that begins a sequence; what is too old to be continued goes."""
+        begun, now_ns = lane.begun, hit.ordinal[0]
+        hit.held = True
+        hit.survivor.keep(self._store)
+        begun.append(hit)
+        oldest_ns = now_ns - rule.maxspan_ns
+        while begun[0].ordinal[0] < oldest_ns:
+            begun.popleft()
+        self._latest_ns = max(self._latest_ns, now_ns)
+        self._begun += 1
+        if self._begun % _SWEEP == 0:
+            self._sweep()
+        if self._begun >= _MOST_BEGUN:
+            self.settle()
+
+    def settle(self) -> None:
+        """Give all that waits to its machine."""
+        self._begun = 0
+        for (rule, _), lane in self.lanes.items():
+            if lane.begun:
+                self._settle(rule, lane)
+
+    def _settle(self, rule: CompiledRule, lane: Lane) -> None:
+        machine = lane.machine
+        if machine is None:
+            machine = lane.machine = new_machine(rule)
+        for hit in lane.begun:
+            for completed in machine.take(hit):
+                self.keep(rule, completed)
+        lane.begun.clear()
 
     def keep(self, rule: CompiledRule, sequence: Completed) -> None:
         """Keep a complete sequence, with its lines."""
@@ -110,7 +153,11 @@ class InOrder:
         """Let time pass for hosts of which nothing more comes."""
         until_ns = self._latest_ns - _STILL_NS
         for (rule, _), lane in self.lanes.items():
-            if lane.machine is not None and lane.last[0] < until_ns:
+            if lane.last[0] >= until_ns:
+                continue
+            if lane.begun and lane.last[0] < until_ns - rule.maxspan_ns:
+                lane.begun.clear()
+            if lane.machine is not None and not lane.begun:
                 self._let_pass(rule, lane, lane.machine, until_ns)
 
     def finish(self) -> None:

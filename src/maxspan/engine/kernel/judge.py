@@ -61,7 +61,7 @@ def make_judge(
     by_table = _bits_by_table(condition, unsplit, bits)
     if by_table is not None:
         parts = [(tables[key].name, tables[key], own) for key, own in by_table.items()]
-        return TableJudge(parts, lambda held: _holds(condition, held, unsplit, bits)).judge
+        return TableJudge(parts, _decision(condition, unsplit, bits)).judge
     match condition:
         case plan.And(items=items):
             judges = [make_judge(item, unsplit, bits, tables, evaluator) for item in items]
@@ -118,16 +118,22 @@ def _bits_by_table(condition: plan.Condition, unsplit: frozenset[str], bits: Bit
     return out
 
 
-def _holds(condition: plan.Condition, held: int, unsplit: frozenset[str], bits: Bits) -> bool:
+def _decision(condition: plan.Condition, unsplit: frozenset[str], bits: Bits) -> Callable[[int], bool]:
+    """Give what decides a condition by the bits that tables gave."""
     name = single_field(condition, unsplit)
     if name:
-        return bool(held & bits.of(name, condition))
+        own = bits.of(name, condition)
+        return lambda held: held & own != 0
     match condition:
         case plan.And(items=items):
-            return all(_holds(item, held, unsplit, bits) for item in items)
+            every = [_decision(item, unsplit, bits) for item in items]
+            return lambda held: all(one(held) for one in every)
         case plan.Or(items=items):
-            return any(_holds(item, held, unsplit, bits) for item in items)
+            some = [_decision(item, unsplit, bits) for item in items]
+            return lambda held: any(one(held) for one in some)
         case plan.Not(item=item):
-            return not _holds(item, held, unsplit, bits)
+            inner = _decision(item, unsplit, bits)
+            return lambda held: not inner(held)
         case _:
-            return condition == plan.TRUE
+            is_true = condition == plan.TRUE
+            return lambda held: is_true

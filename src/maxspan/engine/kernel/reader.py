@@ -103,7 +103,7 @@ class ScanReader(Reader):
                 mask = narrow(mask, row)
                 if not mask:
                     continue
-            fields = DecodedFields(row, scanning.getter, getters)
+            fields = DecodedFields(row, scanning, getters)
             position = begin + others + row.before
             yield Candidate(mask, fields, position, path, first + row.number, raw=row.line())
         counters.events = begin + others + scan.clean
@@ -144,7 +144,7 @@ class StructReader(Reader):
         return ends, events, masks
 
     def _candidate(self, event: object, mask: int, chunk: Chunk, number: int, line: bytes, position: int) -> Candidate:
-        fields = DecodedFields(event, self._rules.decoder.getter, self._getters)
+        fields = DecodedFields(event, self._rules.decoder, self._getters)
         raw = line if line[0] == 123 and line[-1] == 125 else line.strip()
         return Candidate(mask, fields, position, chunk.path, number, raw=raw)
 

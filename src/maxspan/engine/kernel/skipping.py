@@ -116,7 +116,7 @@ class Skipping:
         self._across = self._later & ~self._by_host
         self._waiting: dict[int, int] = {}
         self._asked: dict[int, tuple[OpenKeys, ...]] = {}
-        self._read = rules.getter(TIME, HOST)
+        self._read, self._read_host = rules.getter(TIME, HOST), rules.getter(HOST)
         self._scanning = rules.scanning
         #: what the scanner passes over by itself
         self.skip: Skip | None = None
@@ -162,15 +162,22 @@ class Skipping:
             later = self.later(mask)
         if not later:
             return mask
+        if self._scanning is not None:
+            now_ns = self._scanning.time(event, TIME)
+            if now_ns is not None:
+                host = self._read_host(event)
+                if host is None or type(host) is str:
+                    return self._narrow(mask, later, event, now_ns, host or "")
         time, host = self._read(event)
         if type(time) is not str or (host is not None and type(host) is not str):
             return mask & ~self._passed(later, _earliest(listed(time)), hosts_of(listed(host)), _always_open)
         now_ns = time_ns(time)
-        if now_ns is None:
-            return mask
+        return mask if now_ns is None else self._narrow(mask, later, event, now_ns, host or "")
+
+    def _narrow(self, mask: int, later: int, event: Any, now_ns: int, host: str) -> int:
         if self._across & later:
-            return mask & ~self._passed(later, now_ns, (host or "",), lambda keys: keys.is_open(event, now_ns))
-        lane = self._at(host or "")
+            return mask & ~self._passed(later, now_ns, (host,), lambda keys: keys.is_open(event, now_ns))
+        lane = self._open.get(host) or self._at(host)
         shut = later
         if lane.mask or now_ns < lane.closed_ns:
             ends = lane.ends

@@ -26,12 +26,11 @@ from maxspan.engine.kernel.machine import Completed, Hit, Machine, State
 from maxspan.engine.kernel.plain import exact, plain
 from maxspan.engine.kernel.skipping import Skipping
 from maxspan.engine.kernel.survivors import LineStore, Survivor
-from maxspan.engine.reference.event import Event
 from maxspan.errors import Problem, SourceError
 from maxspan.languages import plan
 from maxspan.languages.eql.printer import format_query
 
-VERSION: Final = 1
+VERSION: Final = 2
 _NAME: Final = b"maxspan snapshot "
 _DIGEST_BYTES: Final = 16
 _COUNTS: Final = ("events", "bytes", "unreadable", "without_timestamp", "late", "evicted", "matches")
@@ -191,10 +190,8 @@ class StateWriter:
         return number
 
     def _sample(self, item: Sampled) -> list[Any]:
-        event = item.event
-        fields = {name: [plain(value) for value in values] for name, values in event.fields.items()}
         keys = [[stage, plain(key)] for stage, key in item.keys]
-        return [self._survivor(item.survivor), event.timestamp_ns, plain(event.ordinal), fields, keys]
+        return [self._survivor(item.survivor), item.timestamp_ns, keys]
 
 
 def _printable(path: str) -> str:
@@ -249,12 +246,10 @@ class StateReader:
         for number, ordinal, timestamp_ns, survivor in body["limited"]:
             if rule := self._rule(number):
                 gathered.limit(rule, Limited(exact(ordinal), timestamp_ns, self._survivors[survivor]))
-        for number, survivor, timestamp_ns, ordinal, values, keys in body["samples"]:
+        for number, survivor, timestamp_ns, keys in body["samples"]:
             if rule := self._rule(number):
-                fields = {name: [exact(value) for value in listed] for name, listed in values.items()}
-                event = Event(self._survivors[survivor].position, fields, timestamp_ns, exact(ordinal))
                 marks = [(stage, exact(key)) for stage, key in keys]
-                gathered.sample(rule, Sampled(event, self._survivors[survivor], marks))
+                gathered.sampled(rule, Sampled(self._survivors[survivor], timestamp_ns, marks))
         self._note(counters)
 
     def _rule(self, number: int) -> CompiledRule | None:

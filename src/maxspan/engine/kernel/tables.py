@@ -29,8 +29,26 @@ _TEXTS: Final[set[type]] = {str}
 
 
 def table_key(name: str, condition: plan.Condition) -> str:
-    """Name the table of a condition on one field: regular expressions, which cost most, have a table of their own."""
-    return name + ("\0regex" if any(isinstance(leaf, plan.Regex) for leaf in plan.leaves(condition)) else "")
+    """Name the table of a condition on one field: what is no word or wildcard has a table of its own.
+
+    Regular expressions cost most, and have one as well.
+    """
+    leaves = list(plan.leaves(condition))
+    if any(isinstance(leaf, plan.Regex) for leaf in leaves):
+        return name + "\0regex"
+    return name if all(map(_is_word, leaves)) else name + "\0other"
+
+
+def _is_word(leaf: plan.Leaf) -> bool:
+    match leaf:
+        case plan.Comparison(op="==", left=plan.Field(), right=plan.Literal(value=str())):
+            return True
+        case plan.In(operand=plan.Field(), values=values):
+            return all(isinstance(item.value, str) for item in values)
+        case plan.Like(operand=plan.Field()) | plan.IsNull(operand=plan.Field()):
+            return True
+        case _:
+            return False
 
 
 class FieldTable(dict[Any, int]):

@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import Protocol, TypeVar
 
 from maxspan.engine.reference.condition import Evaluator
 from maxspan.engine.reference.event import Event, FieldNames, Key, in_stage, key_order, keys_of
 from maxspan.engine.reference.sequence import Found
 from maxspan.languages import plan
+
+
+class _HasPosition(Protocol):
+    @property
+    def position(self) -> int: ...
+
+
+_Placed = TypeVar("_Placed", bound=_HasPosition)
 
 
 def find_samples(
@@ -29,15 +38,15 @@ def find_samples(
     found: list[Found] = []
     for key in sorted(shared, key=key_order):
         choices = [bucket[key] for bucket in buckets]
-        found.extend(Found(chosen, key) for chosen in islice(_distinct(choices, ()), per_key))
+        found.extend(Found(chosen, key) for chosen in islice(distinct(choices), per_key))
     return found
 
 
-def _distinct(choices: Sequence[Sequence[Event]], chosen: tuple[Event, ...]) -> Iterator[tuple[Event, ...]]:
+def distinct(choices: Sequence[Sequence[_Placed]], chosen: tuple[_Placed, ...] = ()) -> Iterator[tuple[_Placed, ...]]:
     """Choose one event per stage, all different, in the order of the input, by backtracking."""
     if len(chosen) == len(choices):
         yield chosen
         return
     for event in choices[len(chosen)]:
         if all(event.position != other.position for other in chosen):
-            yield from _distinct(choices, (*chosen, event))
+            yield from distinct(choices, (*chosen, event))
