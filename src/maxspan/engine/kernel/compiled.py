@@ -28,18 +28,24 @@ _TYPED: Final = frozenset(UNTYPED)
 
 @dataclass(frozen=True, eq=False)
 class Role:
-    """One stage of one rule. `numbers` are its places among the positive stages, or among all for a missing one."""
+    """One stage of one rule. `numbers` are its places among the positive stages, or among all for a missing one.
+
+    A missing stage `leads` if it is before all positive ones.
+    """
 
     rule: CompiledRule
     kind: Literal["event", "positive", "missing", "until", "sample"]
     stage: plan.Stage
     numbers: tuple[int, ...] = ()
     by: tuple[plan.Field, ...] = ()
+    leads: bool = False
 
     @property
     def begins(self) -> bool:
         """Whether an event matters with nothing before it."""
-        return self.kind not in ("positive", "until") or 0 in self.numbers
+        if self.kind == "missing":
+            return self.leads
+        return self.kind in ("event", "sample") or 0 in self.numbers
 
     @cached_property
     def reads(self) -> tuple[str, ...]:
@@ -167,9 +173,8 @@ def compile_rule(number: int, rule: Rule) -> CompiledRule:
         positive = whole = 0
         for stage in query.stages:
             numbers = range(whole, whole + stage.runs) if stage.missing else range(positive, positive + stage.runs)
-            out.roles.append(
-                Role(out, "missing" if stage.missing else "positive", stage, tuple(numbers), _keys(query, stage, names))
-            )
+            kind: Literal["missing", "positive"] = "missing" if stage.missing else "positive"
+            out.roles.append(Role(out, kind, stage, tuple(numbers), _keys(query, stage, names), not positive))
             whole += stage.runs
             positive += 0 if stage.missing else stage.runs
         if query.until is not None:

@@ -87,7 +87,7 @@ class Skipping:
     """Knows which stages are open, by host and by key, and what has been passed over.
 
     A stage is known by the mask of its pieces. It is open from an event of the stage before on, as long as `maxspan`
-    allows; `until` from the first stage on.
+    allows; `until` and missing stages from the first event on that is one of the sequence.
     """
 
     def __init__(self, rules: CompiledRules) -> None:
@@ -108,7 +108,7 @@ class Skipping:
             if role.rule.host_key:
                 self._by_host |= own
             keys = self._keys[role] = OpenKeys(role, own, rules.getter)
-            opener = 0 if role.kind == "until" else role.numbers[0] - 1
+            opener = role.numbers[0] - 1 if role.kind == "positive" else 0
             for other in role.rule.roles:
                 if other.kind == "positive" and opener in other.numbers:
                     self._opens.setdefault(other, []).append(keys)
