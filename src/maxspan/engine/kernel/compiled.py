@@ -26,7 +26,7 @@ from maxspan.schema.index_patterns import IndexPatterns, Told
 _TYPED: Final = frozenset(UNTYPED)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Role:
     """One stage of one rule. `numbers` are its places among the positive stages, or among all for a missing one.
 
@@ -39,6 +39,8 @@ class Role:
     numbers: tuple[int, ...] = ()
     by: tuple[plan.Field, ...] = ()
     leads: bool = False
+    #: reads the join keys of a decoded event; None where a type says how they are compared
+    read_keys: Getter | None = None
 
     @property
     def begins(self) -> bool:
@@ -224,6 +226,10 @@ class CompiledRules:
         self.scanning: Scanning | None = None
         if native.scan is not None and self.decoder.complete and self.pieces:
             self.scanning = Scanning(native.scan, names, self.gates, len(self.pieces))
+        for rule in self.rules:
+            for role in rule.roles:
+                if rule.has_plain_keys(role.by):
+                    role.read_keys = self.getter(*(key.name for key in role.by))
         self._parts: dict[int, tuple[Part, ...]] = {}
 
     def _tables(self, bits: Bits) -> dict[str, FieldTable]:

@@ -16,7 +16,7 @@ from maxspan.engine.kernel.replay import Replay
 from maxspan.engine.kernel.skipping import EVERY_HOST, TIME, Skipping
 from maxspan.engine.kernel.survivors import LineStore, Survivor
 from maxspan.engine.match import MatchedEvent, RuleMatch
-from maxspan.engine.reference.event import FieldNames, Key, make_event
+from maxspan.engine.reference.event import FieldNames, make_event
 from maxspan.errors import Problem, UsageError
 from maxspan.languages import plan
 from maxspan.rules.model import Rule
@@ -82,7 +82,7 @@ class KernelDetector:
             if candidate.mask & self._waits:
                 self._wait(candidate)
             if candidate.mask:
-                out += self._take(candidate)
+                self._take(candidate, out)
         if self._lanes is not None:
             out += self._matches(self._lanes.released())
         self.counters.matches += len(out)
@@ -126,23 +126,25 @@ class KernelDetector:
                         skipping.opened(role, lane, hit.time_ns, candidate.keys(role.by, part.rule))
                 yield part.rule, hit
 
-    def _take(self, candidate: Candidate) -> Iterator[RuleMatch]:
+    def _take(self, candidate: Candidate, out: list[RuleMatch]) -> None:
         survivor: Survivor | None = None
         undated = False
         for part in self.compiled.parts(candidate.mask):
             rule = part.rule
-            if part.opener is not None and self._skipping is not None and self._lanes is None:
-                keys = candidate.keys(part.opener.by, rule)
-                if len(keys) == 1 and candidate.time_ns(rule.names.timestamp) is not None:
+            if part.opener is not None and self._in_order is not None:
+                text = candidate.key_of_texts(part.opener)
+                if candidate.time_ns(rule.names.timestamp) is not None and (
+                    text is not None or len(candidate.keys(part.opener.by, rule)) == 1
+                ):
                     survivor = survivor or _survivor(candidate)
-                    self._open(rule, part.opener, candidate, keys, survivor)
+                    self._open(rule, part.opener, candidate, text, survivor)
                     continue
             roles = part.held(candidate.fields)
             if not roles:
                 continue
             query = rule.query
             if isinstance(query, plan.EventQuery) and not query.pipes:
-                yield RuleMatch(rule.rule, (_matched(candidate, candidate.time_ns(rule.names.timestamp)),))
+                out.append(RuleMatch(rule.rule, (_matched(candidate, candidate.time_ns(rule.names.timestamp)),)))
                 continue
             if rule.is_sequence and candidate.time_ns(rule.names.timestamp) is None:
                 undated = True
@@ -164,13 +166,25 @@ class KernelDetector:
             )
             self.counters.note(problem)
 
-    def _open(self, rule: CompiledRule, role: Role, candidate: Candidate, keys: list[Key], survivor: Survivor) -> None:
-        """Take what is the first event of a sequence with one key, and nothing else."""
+    def _open(
+        self,
+        rule: CompiledRule,
+        role: Role,
+        candidate: Candidate,
+        text: str | tuple[str, ...] | None,
+        survivor: Survivor,
+    ) -> None:
+        """Take what is the first event of a sequence, with one key, and nothing else; `text` is the key if of texts."""
         assert self._skipping is not None
-        hit = Hit(candidate.ordinal(rule), survivor, [(0, keys)], [], [])
         host = candidate.hosts[0] if rule.host_key else EVERY_HOST
-        self._skipping.opened(role, host, hit.ordinal[0], keys)
-        self._place(rule, hit, host)
+        ordinal = candidate.ordinal(rule)
+        if text is None:
+            keys = candidate.keys(role.by, rule)
+            self._skipping.opened(role, host, ordinal[0], keys)
+        else:
+            keys = [(("str", text),) if type(text) is str else tuple([("str", value) for value in text])]
+            self._skipping.opened_for(role, host, ordinal[0], text)
+        self._place(rule, Hit(ordinal, survivor, [(0, keys)], [], []), host)
 
     def _sequence_hit(self, rule: CompiledRule, roles: list[Role], hit: Hit, candidate: Candidate) -> None:
         hosts = candidate.hosts if rule.host_key else (EVERY_HOST,)

@@ -11,7 +11,7 @@ from maxspan.engine.reference.event import Event, Key, Ordinal, keys_of, make_ev
 from maxspan.languages import plan
 
 if TYPE_CHECKING:
-    from maxspan.engine.kernel.compiled import CompiledRule
+    from maxspan.engine.kernel.compiled import CompiledRule, Role
 
 _NO_ORDINAL: Final[Ordinal] = (0, (0, "", 0), 0)
 
@@ -142,30 +142,50 @@ class Candidate:
         """
         known = self._keys.get(id(by))
         if known is None:
-            key = self._plain_key(by, rule)
-            if key is not None:
-                known = self._keys[id(by)] = [key]
+            known = self._plain_keys(by, rule)
+            if known is not None:
+                self._keys[id(by)] = known
                 return known
             event = Event(self.position, self.fields, None, _NO_ORDINAL)
             known = self._keys[id(by)] = keys_of(event, by, rule.evaluator)
         return known
 
-    def _plain_key(self, by: tuple[plan.Field, ...], rule: CompiledRule) -> Key | None:
-        """Give the key where it is one text or whole number a field; None where it has to be worked out."""
+    def key_of_texts(self, role: Role) -> str | tuple[str, ...] | None:
+        """Give the join key of a decoded event, if it is one text a field and no type says otherwise; else None."""
+        fields = self.fields
+        if role.read_keys is None or type(fields) is not DecodedFields:
+            return None
+        found: str | tuple[str, ...] | None = role.read_keys(fields.event)
+        if type(found) is str:
+            return found
+        if type(found) is not tuple or len(found) != len(role.by) or len(found) == 1:
+            return None  # of one field, a tuple is a list of values
+        for value in found:
+            if type(value) is not str:
+                return None
+        return found
+
+    def _plain_keys(self, by: tuple[plan.Field, ...], rule: CompiledRule) -> list[Key] | None:
+        """Give the key where it is one text or whole number a field, none where a field is missing that must be there.
+
+        None where it has to be worked out.
+        """
         if not rule.has_plain_keys(by):
             return None
         fields = self.fields
         values = fields.key(by) if type(fields) is DecodedFields else [_only(fields.get(one.name, ())) for one in by]
         parts: list[tuple[str, Any]] = []
-        for value in values:
+        for value, field in zip(values, by, strict=True):
             kind = type(value)
             if kind is str:
                 parts.append(("str", value))
             elif kind is int:
                 parts.append(("number", value))
+            elif value is None and not field.optional and type(fields) is DecodedFields:
+                return []
             else:
                 return None
-        return tuple(parts)
+        return [tuple(parts)]
 
     @property
     def hosts(self) -> tuple[str, ...]:

@@ -90,6 +90,13 @@ class OpenKeys:
         text = None if self._read is None else self._text(key)
         if text is None:
             self._any_until = max(self._any_until, until_ns)
+        else:
+            self.open_text(text, until_ns, now_ns)
+
+    def open_text(self, text: str | tuple[str, ...], until_ns: int, now_ns: int) -> None:
+        """Open the stage for a key of texts, as it is read from events."""
+        if self._read is None:
+            self._any_until = max(self._any_until, until_ns)
             return
         keys = self._keys
         known = keys.get(text)

@@ -87,6 +87,7 @@ class ScanReader(Reader):
         scanning, counters, getters = self._scanning, self._counters, self._getters
         skipping = self._skipping
         narrow, skip = (skipping.narrow, skipping.skip) if skipping is not None else (None, None)
+        waiting = skipping.waiting if skipping is not None else {}
         first, begin, path = chunk.first_line, counters.events, chunk.path
         others = 0
         scan = scanning.scan(chunk.data, skip)
@@ -99,7 +100,7 @@ class ScanReader(Reader):
                 if candidate is not None:
                     yield candidate
                 continue
-            if narrow is not None:
+            if narrow is not None and waiting.get(mask) != 0:
                 mask = narrow(mask, row)
                 if not mask:
                     continue

@@ -114,7 +114,8 @@ class Skipping:
                     self._opens.setdefault(other, []).append(keys)
                     self._before.append((own_masks.get(other, 0), own))
         self._across = self._later & ~self._by_host
-        self._waiting: dict[int, int] = {}
+        #: what of a mask are later stages, as far as it is known
+        self.waiting: dict[int, int] = {}
         self._asked: dict[int, tuple[OpenKeys, ...]] = {}
         self._read, self._read_host = rules.getter(TIME, HOST), rules.getter(HOST)
         self._scanning = rules.scanning
@@ -144,20 +145,20 @@ class Skipping:
 
     def later(self, mask: int) -> int:
         """Give the pieces of a mask that matter only after another event: not those whose opener is in the mask too."""
-        known = self._waiting.get(mask)
+        known = self.waiting.get(mask)
         if known is None:
             known = mask & self._later
             for opener, own in self._before:
                 if known & own and mask & opener:
                     known &= ~own
-            if len(self._waiting) > _MOST:
-                self._waiting.clear()
-            self._waiting[mask] = known
+            if len(self.waiting) > _MOST:
+                self.waiting.clear()
+            self.waiting[mask] = known
         return known
 
     def narrow(self, mask: int, event: Any) -> int:
         """Leave out of a decoded event's mask what nothing waits for."""
-        later = self._waiting.get(mask)
+        later = self.waiting.get(mask)
         if later is None:
             later = self.later(mask)
         if not later:
@@ -256,6 +257,28 @@ class Skipping:
                 heappush(ends, (until_ns, own))
         return lane.mask
 
+    def opened_for(self, role: Role, host: str, at_ns: int, text: str | tuple[str, ...]) -> None:
+        """Note an event of the first stage whose one key is of texts; see `opened`."""
+        following = self._opens.get(role)
+        if following is None:
+            return
+        lane = self._open.get(host) or self._at(host)
+        maxspan, passed_ns = role.rule.maxspan_ns, lane.passed_ns
+        until_ns = LATEST if maxspan == LATEST else at_ns + maxspan
+        for keys in following:
+            if at_ns <= passed_ns and (at_ns < passed_ns or lane.passed & keys.own):
+                self.unsure.add(role.rule)
+            keys.open_text(text, until_ns, at_ns)
+            self._open_until(lane, keys.own, until_ns)
+
+    def _open_until(self, lane: Open, own: int, until_ns: int) -> None:
+        if until_ns > lane.until.get(own, EARLIEST):
+            lane.until[own] = until_ns
+        if not lane.mask & own:
+            lane.mask |= own
+            heappush(lane.ends, (until_ns, own))
+            lane.changed()
+
     def opened(self, role: Role, host: str, at_ns: int, found: Iterable[Key], *, in_turn: bool = True) -> None:
         """Note an event of a positive stage with its keys; the host is `EVERY_HOST` for rules that join across hosts.
 
@@ -280,12 +303,7 @@ class Skipping:
                 if at_ns < lane.passed_ns or (at_ns == lane.passed_ns and lane.passed & own):
                     self.unsure.add(role.rule)
                 keys.open(key, until_ns, at_ns)
-                if until_ns > lane.until.get(own, EARLIEST):
-                    lane.until[own] = until_ns
-                if not lane.mask & own:
-                    lane.mask |= own
-                    heappush(lane.ends, (until_ns, own))
-                    lane.changed()
+                self._open_until(lane, own, until_ns)
 
 
 def _always_open(keys: OpenKeys) -> bool:

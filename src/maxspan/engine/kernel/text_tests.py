@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 
 from maxspan.languages import plan
 from maxspan.languages.casefold import fold
@@ -48,6 +49,10 @@ def _is_text(node: plan.Node) -> bool:
     return isinstance(node, plan.Literal) and isinstance(node.value, str)
 
 
+#: one address is looked for in the blocks of several conditions
+_address = lru_cache(maxsize=256)(parse_address)
+
+
 def _in_blocks(blocks: Iterable[plan.Constant]) -> TextTest:
     ranges: list[tuple[int, int, int]] = []
     for block in blocks:
@@ -56,7 +61,7 @@ def _in_blocks(blocks: Iterable[plan.Constant]) -> TextTest:
             ranges.append((network.version, int(network.network_address), int(network.broadcast_address)))
 
     def test(text: str) -> bool:
-        address = parse_address(text)
+        address = _address(text)
         if address is None:
             return False
         number, version = int(address), address.version

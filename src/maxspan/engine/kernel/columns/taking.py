@@ -110,7 +110,7 @@ def take(detector: KernelDetector, rules: ColumnRules, path: str, first_row: int
         time_ns = times[place] if is_sure else None
         if time_ns is not None and EARLIEST_NS <= time_ns <= LATEST_NS:
             candidate._times[TIME] = time_ns
-        out += detector._take(candidate)
+        detector._take(candidate, out)
     sure.close()
     unsure.close()
     counters.matches += len(out)

@@ -36,10 +36,22 @@ typedef struct {
     uint64_t stamp; /* the last line that had it */
 } Member;
 
+/* A key that has stood at some place of an object, with its quotes and colon: most lines repeat it. */
+#define LONGEST_GUESS 32
+#define GUESSES 4
+#define GUESSED_PLACES 48
+
+typedef struct {
+    uint8_t text[LONGEST_GUESS];
+    uint32_t length, member; /* `member` NONE: nobody asks for it */
+} Guess;
+
 typedef struct {
     Member *members;
     uint32_t *slots; /* members by hash_of_key */
     uint32_t count, room;
+    Guess (*guesses)[GUESSES]; /* by place; the newest replaces the oldest */
+    uint8_t newest[GUESSED_PLACES];
 } Node;
 
 static inline uint32_t hash_of_key(const uint8_t *key, size_t length)
@@ -164,6 +176,65 @@ static inline Place after_key(Place p, Place end)
     return p && !memchr(begin, '.', (size_t)(p - begin)) && !memchr(begin, '\\', (size_t)(p - begin)) ? p : NULL;
 }
 
+static inline int is_guessed(const Guess *guess, Place p)
+{
+#ifdef __SSE2__
+    unsigned same = (unsigned)_mm_movemask_epi8(
+        _mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)p), _mm_loadu_si128((const __m128i *)guess->text)));
+    if (guess->length <= 16)
+        return (~same & (unsigned)((1u << guess->length) - 1)) == 0;
+    if (same != 0xFFFF)
+        return 0;
+    same = (unsigned)_mm_movemask_epi8(_mm_cmpeq_epi8(_mm_loadu_si128((const __m128i *)(p + 16)),
+                                                      _mm_loadu_si128((const __m128i *)(guess->text + 16))));
+    return (~same & (unsigned)((1u << (guess->length - 16)) - 1)) == 0;
+#else
+    return memcmp(p, guess->text, guess->length) == 0;
+#endif
+}
+
+/* Gives the value's place after a key and its colon, `p` at the quote; `member` is NULL if nobody asks for it. */
+static inline Place after_member(Scanner *self, uint32_t number, uint32_t place, Place p, Place end, Member **member)
+{
+    Node *node = self->nodes + number;
+    int may_guess = place < GUESSED_PLACES && end - p >= LONGEST_GUESS;
+    if (may_guess)
+        for (int n = 0; n < GUESSES; n++) {
+            const Guess *guess = node->guesses[place] + n;
+            if (guess->length && is_guessed(guess, p)) {
+                *member = guess->member == NONE ? NULL : node->members + guess->member;
+                self->other |= !number;
+                return after_spaces(p + guess->length, end);
+            }
+        }
+    Place key = p + 1, begin = p;
+    p = *p == '"' ? after_key(key, end) : NULL;
+    if (!p)
+        return NULL;
+    size_t length = (size_t)(p - key) - 1;
+    int guessable = may_guess && length + 3 <= LONGEST_GUESS && *p == ':';
+    if (!number) {
+        if (length == 7 && memcmp(key, "_source", 7) == 0)
+            return NULL;
+        if (length == 6 && memcmp(key, "fields", 6) == 0) {
+            self->wrapper = 1;
+            guessable = 0;
+        }
+        if (is_hit_key(key, length))
+            guessable = 0;
+        else
+            self->other = 1;
+    }
+    *member = member_of(node, key, length);
+    if (guessable) {
+        Guess *guess = node->guesses[place] + (node->newest[place]++ % GUESSES);
+        memcpy(guess->text, begin, length + 3);
+        guess->length = (uint32_t)length + 3;
+        guess->member = *member ? (uint32_t)(*member - node->members) : NONE;
+    }
+    return after_colon(p, end);
+}
+
 static Place wanted_object(Scanner *self, uint32_t number, Place p, Place end, Place line, int deep);
 
 /* The value of a member that is asked for. What two values of one name would mean is not decided here. */
@@ -191,25 +262,11 @@ static Place wanted_object(Scanner *self, uint32_t number, Place p, Place end, P
     p = after_spaces(p, end);
     if (p < end && *p == '}')
         return p + 1;
-    for (;;) {
+    for (uint32_t place = 0;; place++) {
         p = after_spaces(p, end);
-        if (p >= end || *p != '"')
+        Member *member;
+        if (p >= end || !(p = after_member(self, number, place, p, end, &member)))
             return NULL;
-        Place key = p + 1;
-        p = after_key(key, end);
-        if (!p)
-            return NULL;
-        size_t length = (size_t)(p - key) - 1;
-        if (!number) {
-            if (length == 7 && memcmp(key, "_source", 7) == 0)
-                return NULL;
-            self->wrapper |= length == 6 && memcmp(key, "fields", 6) == 0;
-            self->other = self->other || !is_hit_key(key, length);
-        }
-        p = after_colon(p, end);
-        if (!p)
-            return NULL;
-        Member *member = member_of(self->nodes + number, key, length);
         p = member ? wanted_value(self, member, p, end, line, deep) : after_value(p, end, deep + 1);
         if (!p)
             return NULL;
@@ -695,8 +752,10 @@ static uint32_t new_node(Scanner *self)
     if (!more)
         return NONE;
     self->nodes = more;
-    memset(more + self->node_count, 0, sizeof *more);
-    return self->node_count++;
+    Node *node = more + self->node_count;
+    memset(node, 0, sizeof *node);
+    node->guesses = calloc(GUESSED_PLACES, sizeof *node->guesses);
+    return node->guesses ? self->node_count++ : NONE;
 }
 
 /* Gives the member of a node with this key, made where there is none; NULL without memory. */
@@ -1017,6 +1076,7 @@ static void scanner_dealloc(Scanner *self)
             free(self->nodes[n].members[m].key);
         free(self->nodes[n].members);
         free(self->nodes[n].slots);
+        free(self->nodes[n].guesses);
     }
     free(self->nodes);
     free(self->columns);

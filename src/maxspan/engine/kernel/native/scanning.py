@@ -44,6 +44,8 @@ class Scanning:
         self._tables = list(gates.later.values())
         self._columns = {key: number for number, key in enumerate(gates.later)}
         self._beginnings: dict[int, _Beginning] = {}
+        #: those without a plan, by the values that lead to them
+        self._unsettled: dict[tuple[Any, ...], _Beginning] = {}
         self._asked: _Beginning
         asked = tuple(self._places[name] for name in gates.fields)
         self._gate_values = self.getter(*gates.fields) if len(asked) > 1 else _single(asked)
@@ -83,18 +85,28 @@ class Scanning:
 
     def _root(self, row: Row) -> int:
         """Give the plan for a row with these values of the first fields, -1 where there is none yet."""
-        mask = self._gates.mask_of(self._gate_values(row))
+        values = self._gate_values(row)
+        known = self._unsettled.get(values)
+        if known is None:
+            known = self._beginning(self._gates.mask_of(values))
+            if known.plan < 0 and len(self._unsettled) < MOST_BEGINNINGS:
+                self._unsettled[values] = known
+        self._asked = known
+        if known.plan < 0 and (known.first is None or known.first.full):
+            order = [key for keys in known.first.settle(_NEW_VALUE) for key in keys] if known.first else []
+            known.plan = self._scanner.add_plan(self.bytes(known.mask), tuple(self._columns[key] for key in order))
+            self._unsettled.clear()
+        return known.plan
+
+    def _beginning(self, mask: int) -> _Beginning:
         known = self._beginnings.get(mask)
         if known is None:
             if len(self._beginnings) >= MOST_BEGINNINGS:
                 self._beginnings.clear()
+                self._unsettled.clear()
                 self._scanner.forget()
             known = self._beginnings[mask] = _Beginning(mask, self._gates.later, self.getter)
-        self._asked = known
-        if known.plan < 0 and (known.first is None or known.first.full):
-            order = [key for keys in known.first.settle(_NEW_VALUE) for key in keys] if known.first else []
-            known.plan = self._scanner.add_plan(self.bytes(mask), tuple(self._columns[key] for key in order))
-        return known.plan
+        return known
 
     def _gather(self, row: Row) -> int:
         """Give what a row fulfils for which there was no plan; it helps to make one."""
@@ -119,6 +131,7 @@ class _Beginning:
     """What is behind the first fields for one mask: the first events, and then the plan that they lead to."""
 
     def __init__(self, mask: int, tables: dict[str, FieldTable], getter: Any) -> None:
+        self.mask = mask
         own = {key: table for key, table in tables.items() if table.constrained & mask}
         self.first = FirstEvents(mask, own, getter) if own else None
         self.plan = -1
