@@ -1,4 +1,6 @@
-"""The compiled part of the kernel. It is optional: without a C compiler maxspan installs all the same, and is slower."""
+"""The compiled part of the kernel. It is optional: where there is no C compiler, maxspan does the same in Python."""
+
+from glob import glob
 
 from setuptools import Extension, setup
 
@@ -9,7 +11,7 @@ setup(
         Extension(
             "maxspan.engine.kernel.native._scan",
             [f"{NATIVE}/scan.c"],
-            depends=[f"{NATIVE}/json.h", f"{NATIVE}/memo.h", f"{NATIVE}/row.h"],
+            depends=sorted(glob(f"{NATIVE}/*.h")),
             extra_compile_args=["-O3", "-std=c11"],
             py_limited_api=True,
             optional=True,

@@ -3,13 +3,14 @@
 It is optional. Without a C compiler at installation, or with `MAXSPAN_NATIVE=0` in the environment, `scan` is None, and
 the kernel does the same in Python, more slowly.
 
-json.h      strict JSON: where a value ends; NULL for all that is not plain
-memo.h      what is remembered: numbers by bytes, masks by number
+scan.c      chunks of lines -> rows that fulfil something; the others are included there
+scanner.h   what a scanner is made of
+making.h    making it of what Python tells
+reading.h   one line: whether it is plain, and where its fields are (json.h: where a value ends; names.h: keys)
+asking.h    what an event fulfils; what is not known is asked of Python, and remembered (memo.h)
 matcher.h   texts to the words and wildcards that they fulfil
-times.h     the usual form of a time
-lane.h      what is passed over
+lane.h      what is passed over (times.h: the usual form of a time)
 row.h       one line that was read: where its fields are
-scan.c      chunks of lines -> rows that fulfil something
 scanning    what Python answers: what a value leaves possible, in which order fields are asked
 """
 
