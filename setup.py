@@ -1,6 +1,6 @@
 """The compiled part of the kernel. It is optional: where there is no C compiler, maxspan does the same in Python."""
 
-from glob import glob
+from pathlib import Path
 
 from setuptools import Extension, setup
 
@@ -11,7 +11,7 @@ setup(
         Extension(
             "maxspan.engine.kernel.native._scan",
             [f"{NATIVE}/scan.c"],
-            depends=sorted(glob(f"{NATIVE}/*.h")),
+            depends=sorted(map(str, Path(NATIVE).glob("*.h"))),
             extra_compile_args=["-O3", "-std=c11"],
             py_limited_api=True,
             optional=True,
