@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import platform
 from typing import Final
 
 import click
@@ -36,8 +37,19 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
+def _version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not context.resilient_parsing:
+        from maxspan.engine.kernel import native
+
+        kernel = "compiled" if native.scan is not None else "in Python (slower, see docs/kernel.md)"
+        click.echo(f"maxspan {__version__}, kernel {kernel}, Python {platform.python_version()}")
+        context.exit()
+
+
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="maxspan")
+@click.option(
+    "--version", is_flag=True, expose_value=False, is_eager=True, callback=_version, help="Show the version and exit."
+)
 def main() -> None:
     """Run Elastic's detection rules anywhere: over files, live on a Linux host. No Elasticsearch needed.
 
