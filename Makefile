@@ -21,6 +21,7 @@ $(STAMP): pyproject.toml constraints/dev.txt $(NATIVE)
 	@echo "setting up $(VENV) (once)"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints/dev.txt -e '.[dev]'
+	@$(BIN)/maxspan --version
 	@touch $@
 
 .PHONY: setup
