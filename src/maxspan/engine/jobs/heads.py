@@ -69,6 +69,9 @@ class HeadSkipping(Skipping):
         """Give the latest time of what was passed over, and what that was, by host."""
         return {host: (lane.passed_ns, lane.passed) for host, lane in self._open.items()}
 
+    def passes(self, mask: int, now_ns: int, host: str) -> bool:
+        return self.is_first and super().passes(mask, now_ns, host)
+
     def narrow(self, mask: int, event: Any) -> int:
         narrowed = super().narrow(mask, event)
         if narrowed == mask or self.is_first:
@@ -78,8 +81,8 @@ class HeadSkipping(Skipping):
         hosts = host if type(host) is tuple else () if host is None else (host,)
         return narrowed | self._in_head(mask & ~narrowed, times, hosts)
 
-    def narrow_fields(self, mask: int, fields: Any) -> int:
-        narrowed = super().narrow_fields(mask, fields)
+    def narrow_fields(self, mask: int, fields: Any, now_ns: int | None = None) -> int:
+        narrowed = super().narrow_fields(mask, fields, now_ns)
         if narrowed == mask or self.is_first:
             return narrowed
         return narrowed | self._in_head(mask & ~narrowed, fields.get(TIME, ()), fields.get(HOST, ()))

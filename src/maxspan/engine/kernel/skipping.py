@@ -122,7 +122,7 @@ class Skipping:
         #: what the scanner passes over by itself
         self.skip: Skip | None = None
         if self._scanning is not None:
-            self.skip = self._scanning.skip(TIME, HOST, self._lane_of, self._is_all_later)
+            self.skip = self._scanning.skip(TIME, HOST, self._lane_of, self.is_all_later)
 
     def _new_open(self) -> Open:
         return Open() if self._scanning is None else ScannedOpen(self._scanning)
@@ -139,7 +139,7 @@ class Skipping:
         lane = self._at(host or "") if host is None or type(host) is str else None
         return lane.lane if isinstance(lane, ScannedOpen) else None
 
-    def _is_all_later(self, mask: int) -> bool:
+    def is_all_later(self, mask: int) -> bool:
         """Whether a mask is of later stages alone, of rules that join by host."""
         return self.later(mask) == mask and not mask & self._across
 
@@ -196,16 +196,29 @@ class Skipping:
             return mask ^ shut
         return mask
 
+    def passes(self, mask: int, now_ns: int, host: str) -> bool:
+        """Pass over an event of later stages alone (`is_all_later`), if that is quickly said: False says nothing."""
+        lane = self._open.get(host) or self._at(host)
+        if lane.mask & mask or now_ns < lane.closed_ns:
+            return False
+        if now_ns > lane.passed_ns:
+            lane.passed_ns, lane.passed = now_ns, mask
+        elif now_ns == lane.passed_ns:
+            lane.passed |= mask
+        return True
+
     def narrow_candidate(self, mask: int, fields: Any) -> int:
         """Do the same for a candidate's fields."""
         return self.narrow(mask, fields.event) if type(fields) is DecodedFields else self.narrow_fields(mask, fields)
 
-    def narrow_fields(self, mask: int, fields: Any) -> int:
-        """Do the same for fields by name."""
+    def narrow_fields(self, mask: int, fields: Any, now_ns: int | None = None) -> int:
+        """Do the same for fields by name; `now_ns` is the time of the event where it is known."""
         later = self.later(mask)
         if not later:
             return mask
-        now_ns, hosts = _earliest(fields.get(TIME, ())), hosts_of(fields.get(HOST, ()))
+        if now_ns is None:
+            now_ns = _earliest(fields.get(TIME, ()))
+        hosts = hosts_of(fields.get(HOST, ()))
         return mask & ~self._passed(later, now_ns, hosts, lambda keys: keys.is_open_for(fields, now_ns or 0))
 
     def _passed(

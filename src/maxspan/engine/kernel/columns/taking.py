@@ -89,26 +89,35 @@ def take(detector: KernelDetector, rules: ColumnRules, path: str, first_row: int
     sure = RowsOfBatch(batch.fields, batch.texts, rows[certain])
     unsure = RowsOfBatch(batch.fields, batch.texts, rows[~certain], rarely=True)
     waiting, sure_waiting = _Waiting(unsure), _Waiting(sure)
-    times = sure.times()
+    times, unsure_times, unsure_hosts = sure.times(), unsure.times(), unsure[HOST]
+    quick = [skipping is not None and skipping.is_all_later(mask) for mask in masks]
     place = unsure_place = -1
     for row, number, is_sure in zip(rows.tolist(), numbers.tolist(), certain.tolist(), strict=True):
         mask = masks[number]
         if is_sure:
             place += 1
             if later[number] and skipping is not None:
-                mask = skipping.narrow_fields(mask, sure_waiting.at(place))
+                mask = skipping.narrow_fields(mask, sure_waiting.at(place), _in_range(times[place]))
             events, own = sure, place
         else:
             unsure_place += 1
             assert skipping is not None
-            mask = skipping.narrow_fields(mask, waiting.at(unsure_place))
+            now_ns, host = _in_range(unsure_times[unsure_place]), unsure_hosts[unsure_place]
+            if (
+                quick[number]
+                and now_ns is not None
+                and (host is None or type(host) is str)
+                and skipping.passes(mask, now_ns, host or "")
+            ):
+                continue
+            mask = skipping.narrow_fields(mask, waiting.at(unsure_place), now_ns)
             if not mask:
                 continue
             events, own = unsure, unsure_place
         text = events.text(own)
         candidate = Candidate(mask, RowFields(events, own), first + row, path, first_row + row, raw=text)
-        time_ns = times[place] if is_sure else None
-        if time_ns is not None and EARLIEST_NS <= time_ns <= LATEST_NS:
+        time_ns = _in_range(times[place] if is_sure else unsure_times[unsure_place])
+        if time_ns is not None:
             candidate._times[TIME] = time_ns
         detector._take(candidate, out)
     sure.close()
@@ -122,8 +131,6 @@ class _Waiting:
 
     def __init__(self, events: RowsOfBatch) -> None:
         self._events = events
-        self._times = [_quick(value) for value in events[TIME]]
-        self._hosts = [listed(value) for value in events[HOST]]
         self._place = 0
 
     def at(self, place: int) -> _Waiting:
@@ -131,11 +138,13 @@ class _Waiting:
         return self
 
     def get(self, name: str, default: Sequence[Any] = ()) -> Sequence[Any]:
-        if name == TIME:
-            return self._times[self._place]
-        if name == HOST:
-            return self._hosts[self._place]
-        return listed(self._events[name][self._place]) or default
+        value = self._events[name][self._place]
+        return _quick(value) if name == TIME else listed(value) or default
+
+
+def _in_range(time_ns: int | None) -> int | None:
+    """Give a time that timestamps can have; None for another one, which its text decides."""
+    return time_ns if time_ns is not None and EARLIEST_NS <= time_ns <= LATEST_NS else None
 
 
 def _quick(value: Any) -> Sequence[Any]:
