@@ -16,8 +16,9 @@ _EARLIEST: Final = -(2**63)
 #: after so many hits of a lane its machine forgets, and after so many hits of all lanes those that stand still do
 _HITS: Final = 64
 _SWEEP: Final = 20_000
-#: So many events that may begin a sequence wait at most, before they are given to machines.
-_MOST_BEGUN: Final = 50_000
+#: So many hits that begin a sequence wait at most, with so many bytes of lines, before all are given to machines.
+_MOST_BEGUN: Final = 20_000
+_MOST_BYTES: Final = 16 << 20
 #: a lane stands still when its last hit is so much older than the latest of all
 _STILL_NS: Final = 3600 * 10**9
 
@@ -26,7 +27,7 @@ class Lane:
     """One rule at one host: its machine, and how far its hits have come.
 
     `passed_ns` is the time up to which things have been forgotten. `begun` are hits that begin a sequence, and nothing
-    else: they wait until a hit comes that may continue one, as most never see one.
+    else, and the bytes of their lines: they wait until a hit comes that may continue one, as most never see one.
     """
 
     __slots__ = ("begun", "first", "hits", "last", "machine", "passed_ns")
@@ -36,7 +37,7 @@ class Lane:
         self.machine: Machine | None = None
         self.passed_ns = _EARLIEST
         self.hits = 0
-        self.begun: deque[Hit] = deque()
+        self.begun: deque[tuple[Hit, int]] = deque()
 
 
 class InOrder:
@@ -55,6 +56,7 @@ class InOrder:
         self._latest_ns = _EARLIEST
         self._hits = 0
         self._begun = 0
+        self._waiting = self._waiting_bytes = 0
 
     @property
     def failure(self) -> str:
@@ -96,23 +98,25 @@ class InOrder:
 
     def _begin(self, rule: CompiledRule, lane: Lane, hit: Hit) -> None:
         """Let a hit wait that begins a sequence; what is too old to be continued goes."""
-        begun, now_ns = lane.begun, hit.ordinal[0]
+        begun, now_ns, kept = lane.begun, hit.ordinal[0], hit.survivor.kept
         hit.held = True
-        hit.survivor.keep(self._store)
-        begun.append(hit)
+        size = len(kept) if isinstance(kept, bytes) else 0
+        begun.append((hit, size))
+        self._waiting += 1
+        self._waiting_bytes += size
         oldest_ns = now_ns - rule.maxspan_ns
-        while begun[0].ordinal[0] < oldest_ns:
-            begun.popleft()
+        while begun[0][0].ordinal[0] < oldest_ns:
+            self._waiting -= 1
+            self._waiting_bytes -= begun.popleft()[1]
         self._latest_ns = max(self._latest_ns, now_ns)
         self._begun += 1
         if self._begun % _SWEEP == 0:
             self._sweep()
-        if self._begun >= _MOST_BEGUN:
+        if self._waiting > _MOST_BEGUN or self._waiting_bytes > _MOST_BYTES:
             self.settle()
 
     def settle(self) -> None:
         """Give all that waits to its machine."""
-        self._begun = 0
         for (rule, _), lane in self.lanes.items():
             if lane.begun:
                 self._settle(rule, lane)
@@ -121,9 +125,15 @@ class InOrder:
         machine = lane.machine
         if machine is None:
             machine = lane.machine = new_machine(rule)
-        for hit in lane.begun:
+        for hit, _ in lane.begun:
+            hit.survivor.keep(self._store)
             for completed in machine.take(hit):
                 self.keep(rule, completed)
+        self._forget(lane)
+
+    def _forget(self, lane: Lane) -> None:
+        self._waiting -= len(lane.begun)
+        self._waiting_bytes -= sum(size for _, size in lane.begun)
         lane.begun.clear()
 
     def keep(self, rule: CompiledRule, sequence: Completed) -> None:
@@ -140,7 +150,7 @@ class InOrder:
         self.unsure.add(rule)
         self.completed.pop(rule, None)
         for key in [key for key in self.lanes if key[0] is rule]:
-            del self.lanes[key]
+            self._forget(self.lanes.pop(key))
 
     def _let_pass(self, rule: CompiledRule, lane: Lane, machine: Machine, now_ns: int) -> None:
         for completed in machine.advance(now_ns):
@@ -156,7 +166,7 @@ class InOrder:
             if lane.last[0] >= until_ns:
                 continue
             if lane.begun and lane.last[0] < until_ns - rule.maxspan_ns:
-                lane.begun.clear()
+                self._forget(lane)
             if lane.machine is not None and not lane.begun:
                 self._let_pass(rule, lane, lane.machine, until_ns)
 

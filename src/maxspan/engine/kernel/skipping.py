@@ -176,9 +176,14 @@ class Skipping:
         return mask if now_ns is None else self._narrow(mask, later, event, now_ns, host or "")
 
     def _narrow(self, mask: int, later: int, event: Any, now_ns: int, host: str) -> int:
-        if self._across & later:
-            return mask & ~self._passed(later, now_ns, (host,), lambda keys: keys.is_open(event, now_ns))
-        lane = self._open.get(host) or self._at(host)
+        across = later & self._across
+        shut = self._shut(self._open.get(host) or self._at(host), later ^ across, event, now_ns)
+        if across:
+            shut |= self._shut(self._at(EVERY_HOST), across, event, now_ns)
+        return mask ^ shut
+
+    def _shut(self, lane: Open, later: int, event: Any, now_ns: int) -> int:
+        """Give what of later stages at one host an event does not continue, and note that it was passed over."""
         shut = later
         if lane.mask or now_ns < lane.closed_ns:
             ends = lane.ends
@@ -189,12 +194,12 @@ class Skipping:
                     if keys.is_open(event, now_ns):
                         shut &= ~keys.own
         if shut:
-            if now_ns > lane.passed_ns:
+            passed_ns = lane.passed_ns
+            if now_ns > passed_ns:
                 lane.passed_ns, lane.passed = now_ns, shut
-            elif now_ns == lane.passed_ns:
+            elif now_ns == passed_ns:
                 lane.passed |= shut
-            return mask ^ shut
-        return mask
+        return shut
 
     def passes(self, mask: int, now_ns: int, host: str) -> bool:
         """Pass over an event of later stages alone (`is_all_later`), if that is quickly said: False says nothing."""
