@@ -160,13 +160,17 @@ static PyType_Spec scanner_spec = {
 
 static int module_exec(PyObject *module)
 {
-    PyObject *os = PyImport_ImportModule("os");
-    PyObject *bytes = os ? PyObject_CallMethod(os, "urandom", "n", (Py_ssize_t)sizeof secret) : NULL;
-    Py_XDECREF(os);
-    if (!bytes)
-        return -1;
-    memcpy(secret, PyBytes_AsString(bytes), sizeof secret);
-    Py_DECREF(bytes);
+    static int drawn; /* once: what scanners of another module of this process remember goes by the same secret */
+    if (!drawn) {
+        PyObject *os = PyImport_ImportModule("os");
+        PyObject *bytes = os ? PyObject_CallMethod(os, "urandom", "n", (Py_ssize_t)sizeof secret) : NULL;
+        Py_XDECREF(os);
+        if (!bytes)
+            return -1;
+        memcpy(secret, PyBytes_AsString(bytes), sizeof secret);
+        Py_DECREF(bytes);
+        drawn = 1;
+    }
     Types *types = PyModule_GetState(module);
     struct {
         PyObject **type;
