@@ -14,8 +14,10 @@ typedef struct {
     size_t length;
     uint32_t list, next; /* its atoms; the next wildcard with the same text in the automaton */
     int insensitive;
-    uint64_t stamp; /* the last text that it was tried on */
 } Wildcard;
+
+/* room for texts that is kept from value to value: what a longer one needs is given back */
+#define MOST_ROOM (1 << 18)
 
 typedef struct {
     uint32_t room;  /* of `lists` */
@@ -29,7 +31,7 @@ typedef struct {
     uint8_t classes[256];
     uint32_t class_count, states, state_room;
     uint32_t *go, *found, *others;
-    uint64_t stamp;
+    uint64_t *tried, stamp; /* by state, the last text that its wildcards, and those of `others`, were tried on */
     size_t atom_words;
     uint64_t *atoms; /* of the value that is looked at */
     uint8_t *text, *lower;
@@ -96,7 +98,9 @@ static uint32_t new_state(Matcher *self)
         self->found = found ? found : self->found;
         uint32_t *others = realloc(self->others, room * sizeof *others);
         self->others = others ? others : self->others;
-        if (!go || !found || !others)
+        uint64_t *tried = realloc(self->tried, room * sizeof *tried);
+        self->tried = tried ? tried : self->tried;
+        if (!go || !found || !others || !tried)
             return NONE;
         self->state_room = room;
     }
@@ -105,6 +109,7 @@ static uint32_t new_state(Matcher *self)
         row[n] = NONE;
     self->found[self->states] = NONE;
     self->others[self->states] = NONE;
+    self->tried[self->states] = 0;
     return self->states++;
 }
 
@@ -219,6 +224,7 @@ static void matcher_clear(Matcher *self)
     free(self->go);
     free(self->found);
     free(self->others);
+    free(self->tried);
     free(self->atoms);
     free(self->text);
     free(self->lower);
@@ -238,10 +244,7 @@ static inline void matcher_hold(Matcher *self, uint32_t list)
 static inline void matcher_try(Matcher *self, uint32_t number, size_t size)
 {
     for (; number != NONE; number = self->wildcards[number].next) {
-        Wildcard *one = self->wildcards + number;
-        if (one->stamp == self->stamp)
-            continue;
-        one->stamp = self->stamp;
+        const Wildcard *one = self->wildcards + number;
         if (fits(one->text, one->length, one->insensitive ? self->lower : self->text, size))
             matcher_hold(self, one->list);
     }
@@ -305,25 +308,15 @@ static void matcher_text(Matcher *self, size_t size)
     for (size_t n = 0; n < size; n++) {
         state = self->go[(size_t)state * self->class_count + self->classes[self->lower[n]]];
         uint32_t held = self->found[state] != NONE ? state : self->others[state];
-        for (; held != NONE; held = self->others[held])
+        for (; held != NONE && self->tried[held] != self->stamp; held = self->others[held]) {
+            self->tried[held] = self->stamp;
             matcher_try(self, self->found[held], size);
+        }
     }
 }
 
-/* Finds the atoms of a value as JSON writes it: 1 if they are in `atoms`, 0 if it is for Python, -1 without memory. */
-static int matcher_value(Matcher *self, Place p, size_t length)
+static int matcher_texts(Matcher *self, Place p, size_t length)
 {
-    if (*p != '"' && *p != '[')
-        return 0;
-    if (self->text_room < length) {
-        uint8_t *text = realloc(self->text, length * 2), *lower = realloc(self->lower, length * 2);
-        self->text = text ? text : self->text;
-        self->lower = lower ? lower : self->lower;
-        if (!text || !lower)
-            return -1;
-        self->text_room = length * 2;
-    }
-    memset(self->atoms, 0, self->atom_words * 8);
     size_t size;
     if (*p == '"') {
         if (!matcher_read(self, p + 1, &size))
@@ -343,6 +336,35 @@ static int matcher_value(Matcher *self, Place p, size_t length)
         if (*p == ']')
             return 1;
     }
+}
+
+static void matcher_let_go(Matcher *self)
+{
+    free(self->text);
+    free(self->lower);
+    self->text = self->lower = NULL;
+    self->text_room = 0;
+}
+
+/* Finds the atoms of a value as JSON writes it: 1 if they are in `atoms`, 0 if it is for Python, -1 without memory. */
+static int matcher_value(Matcher *self, Place p, size_t length)
+{
+    if (*p != '"' && *p != '[')
+        return 0;
+    if (self->text_room < length) {
+        matcher_let_go(self);
+        size_t room = length > MOST_ROOM / 2 ? length : length * 2;
+        self->text = malloc(room);
+        self->lower = malloc(room);
+        if (!self->text || !self->lower)
+            return -1;
+        self->text_room = room;
+    }
+    memset(self->atoms, 0, self->atom_words * 8);
+    int found = matcher_texts(self, p, length);
+    if (self->text_room > MOST_ROOM)
+        matcher_let_go(self);
+    return found;
 }
 
 #endif
