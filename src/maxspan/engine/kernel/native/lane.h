@@ -27,7 +27,9 @@ typedef struct {
     uint32_t count, room;
 } Skip;
 
+/* hosts are asked for anew after so many of them, or so many bytes of their names */
 #define MOST_HOSTS 100000
+#define MOST_HOST_BYTES (16 << 20)
 
 static PyObject *lane_new(PyTypeObject *type, PyObject *arguments, PyObject *Py_UNUSED(named))
 {
@@ -182,7 +184,7 @@ static Lane *skip_lane(Skip *self, PyTypeObject *lane_type, const uint8_t *host,
         Py_DECREF(lane);
         return NULL;
     }
-    if (self->count >= MOST_HOSTS)
+    if (self->count >= MOST_HOSTS || self->hosts.used > MOST_HOST_BYTES)
         skip_forget(self);
     if (self->count >= self->room) {
         uint32_t room = self->room * 2 + 16;
