@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 #: what a value costs that was not seen before, against one that was
 _NEW_VALUE: Final = 100.0
+#: of longer lines only the fields are kept while events are gathered
+_LONGEST_KEPT: Final = 16_384
 #: Plans are forgotten when there are so many.
 MOST_BEGINNINGS: Final = 1_000
 
@@ -111,8 +113,9 @@ class Scanning:
     def _gather(self, row: Row) -> int:
         """Give what a row fulfils for which there was no plan; it helps to make one."""
         assert self._asked.first is not None
-        row.line()  # so that it holds nothing else of the chunk
-        return self._asked.first.take(row)
+        # the row holds nothing else of the chunk then
+        long = len(row.line()) > _LONGEST_KEPT
+        return self._asked.first.take(tuple(map(row.__getitem__, self._places.values())) if long else row)
 
     def _value(self, number: int, text: bytes | None) -> bytes:
         """Give what a value of a table's field, as JSON writes it, leaves possible."""
