@@ -15,6 +15,8 @@ from maxspan.languages.casefold import fold
 MOST_VALUES: Final = 50_000
 MOST_CHARACTERS: Final = 4_000_000
 
+_WORD: Final = (1 << 64) - 1
+
 Pieces = dict[plan.Condition, int]
 #: what decides the atoms of a text: how many there are, those of every text, of words, of words without regard to case,
 #: and of wildcards (folded if they are insensitive); atoms by their numbers
@@ -86,10 +88,7 @@ class FieldTable(dict[Any, int]):
         for held, (_, pieces) in zip(self._held_by_nothing, self._decisions, strict=True):
             self._mask_of_nothing &= self.all if held else ~pieces
         self._rivals: dict[int, list[int]] = {}
-        self._touched: list[set[int]] = [set() for _ in self.atoms]
-        for number, condition in enumerate(conditions):
-            for leaf in plan.leaves(condition):
-                self._touched[self.atoms[leaf].bit_length() - 1].add(number)
+        self._sort_conditions()
         self._patterns.compile()
         self._pattern_bits = self._patterns.bits
         self._bits: dict[str, int] = {}
@@ -272,30 +271,88 @@ class FieldTable(dict[Any, int]):
             self._classes[bits] = known
         return known
 
+    def _sort_conditions(self) -> None:
+        """Note for each atom what a value gains and loses by it.
+
+        What is true with any of its atoms is gained at once, unless other conditions on this field are asked of the
+        same pieces (`_fulfilled`); what is true without all of its atoms is lost at once. `_touched` are the others.
+        """
+        self._gained, self._lost = [0] * len(self.atoms), [0] * len(self.atoms)
+        self._fulfilled: list[set[int]] = [set() for _ in self.atoms]
+        self._touched: list[set[int]] = [set() for _ in self.atoms]
+        self._words: dict[tuple[int, int], tuple[int, int, frozenset[int], frozenset[int]]] = {}
+        once = twice = 0
+        for held, (_, pieces) in zip(self._held_by_nothing, self._decisions, strict=True):
+            if not held:
+                twice |= once & pieces
+                once |= pieces
+        for number, (condition, pieces) in enumerate(self.conditions.items()):
+            negated = isinstance(condition, plan.Not)
+            inner = condition.item if isinstance(condition, plan.Not) else condition
+            plain = inner in self.atoms or (
+                isinstance(inner, plan.Or) and all(item in self.atoms for item in inner.items)
+            )
+            for leaf in plan.leaves(condition):
+                atom = self.atoms[leaf].bit_length() - 1
+                if plain and negated:
+                    self._lost[atom] |= pieces
+                elif plain and not pieces & twice:
+                    self._gained[atom] |= pieces
+                elif plain:
+                    self._fulfilled[atom].add(number)
+                else:
+                    self._touched[atom].add(number)
+
     def _mask_of(self, bits: int) -> int:
         """Rule out the pieces whose conditions the atoms do not fulfil.
 
         Only conditions that ask for one of the atoms differ from what they come to without any.
         """
+        held: set[int] = set()
         touched: set[int] = set()
-        rest = bits
-        while rest:
-            lowest = rest & -rest
-            touched |= self._touched[lowest.bit_length() - 1]
-            rest ^= lowest
-        decisions, before = self._decisions, self._held_by_nothing
-        now = {number: decisions[number][0](bits) for number in touched}
         mask, lost = self._mask_of_nothing, 0
-        for number, holds in now.items():
+        place = 0
+        while bits >> place:
+            word = bits >> place & _WORD
+            if word:
+                known = self._words.get((place, word))
+                if known is None:
+                    known = self._of_word(place, word)
+                mask |= known[0]
+                lost |= known[1]
+                held |= known[2]
+                touched |= known[3]
+            place += 64
+        decisions, before = self._decisions, self._held_by_nothing
+        for number in touched:
+            holds = decisions[number][0](bits)
             if holds and not before[number]:
-                possible = decisions[number][1]
-                for rival in self._rivals_of(number):
-                    if not now.get(rival, False):
-                        possible &= ~decisions[rival][1]
-                mask |= possible
+                held.add(number)
             elif before[number] and not holds:
                 lost |= decisions[number][1]
+        for number in held:
+            possible = decisions[number][1]
+            for rival in self._rivals.get(number) or self._rivals_of(number):
+                if rival not in held:
+                    possible &= ~decisions[rival][1]
+            mask |= possible
         return mask & ~lost
+
+    def _of_word(self, place: int, word: int) -> tuple[int, int, frozenset[int], frozenset[int]]:
+        """Give what 64 atoms gain, lose and touch together; few sets of them occur."""
+        gained = lost = 0
+        held: set[int] = set()
+        touched: set[int] = set()
+        for number in _numbers(word):
+            atom = place + number
+            gained |= self._gained[atom]
+            lost |= self._lost[atom]
+            held |= self._fulfilled[atom]
+            touched |= self._touched[atom]
+        if len(self._words) > MOST_VALUES:
+            self._words.clear()
+        known = self._words[place, word] = gained, lost, frozenset(held), frozenset(touched)
+        return known
 
     def _rivals_of(self, number: int) -> list[int]:
         """Give the other conditions that rule out pieces of a condition as long as there are no atoms."""
