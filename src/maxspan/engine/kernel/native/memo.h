@@ -69,7 +69,8 @@ static inline uint32_t memo_find(const Memo *memo, uint64_t hash, const uint8_t 
         const Slot *slot = memo->slots + place;
         if (slot->number == NONE)
             return NONE;
-        if (slot->hash == hash && slot->length == length && memcmp(memo->bytes + slot->offset, bytes, length) == 0)
+        if (slot->hash == hash && slot->length == length &&
+            (!length || memcmp(memo->bytes + slot->offset, bytes, length) == 0))
             return slot->number;
     }
 }
