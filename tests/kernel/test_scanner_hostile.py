@@ -222,7 +222,7 @@ def test_a_second_import_hides_nothing_from_the_first() -> None:
     for one in (asked, Asked((1, (), words, (), ()), module=other)):
         assert one.masks(*({"v": f"word {n}"} for n in range(40))) == [1] * 40
     with pytest.raises(TypeError):
-        asked.scanner.scan(b"", other.Skip(0, 1, lambda host: None, lambda mask_: True))
+        asked.scanner.scan(b"", other.Skip(0, 1, lambda host: None, lambda mask_: True, other.Lane(1), mask(0)))
 
 
 # --- what goes wrong in Python ---------------------------------------------------------------------------------------
@@ -268,7 +268,10 @@ def test_errors_of_what_is_passed_over() -> None:
     assert native.scan is not None
     lane = native.scan.Lane(1)
     answers: dict[str, Any] = {"lane": failing, "later": failing}
-    skip = native.scan.Skip(0, 1, lambda host: answers["lane"](host), lambda mask_: answers["later"](mask_))
+    every = native.scan.Lane(1)
+    skip = native.scan.Skip(
+        0, 1, lambda host: answers["lane"](host), lambda mask_: answers["later"](mask_), every, mask(0)
+    )
     asked = Asked()
     line = b'{"g":"2024-05-01T10:00:00Z","v":"h"}'
     for name, wrong in (("later", failing), ("lane", failing), ("lane", lambda host: 1)):
@@ -283,6 +286,33 @@ def test_errors_of_what_is_passed_over() -> None:
     answers["lane"] = lambda host: lane
     assert list(asked.scanner.scan(line, skip)) == []
     assert lane.passed == mask(1)
+    assert every.passed == mask(0)
+
+
+def test_what_joins_across_hosts_has_a_lane_of_its_own() -> None:
+    assert native.scan is not None
+    module = native.scan
+    lane, every = module.Lane(1), module.Lane(1)
+    asked = Asked()
+    line = b'{"g":"2024-05-01T10:00:00Z","v":"h"}'
+    skip = module.Skip(0, 1, lambda host: lane, lambda mask_: True, every, mask(1))
+    every.open = mask(1)
+    assert len(list(asked.scanner.scan(line, skip))) == 1
+    every.open = mask(0)
+    assert list(asked.scanner.scan(line, skip)) == []
+    assert (lane.passed, every.passed) == (mask(0), mask(1))
+
+
+def test_lanes_and_masks_have_the_words_of_the_scanner() -> None:
+    assert native.scan is not None
+    module = native.scan
+    with pytest.raises(TypeError):
+        module.Skip(0, 1, lambda host: None, lambda mask_: True, module.Lane(2), mask(0))
+    with pytest.raises(TypeError):
+        module.Skip(0, 1, lambda host: None, lambda mask_: True, None, mask(0))
+    skip = module.Skip(0, 1, lambda host: None, lambda mask_: True, module.Lane(2), bytes(16))
+    with pytest.raises(TypeError):
+        Asked().scanner.scan(b"", skip)
 
 
 def test_hosts_with_long_names_are_asked_for_anew() -> None:
@@ -295,7 +325,7 @@ def test_hosts_with_long_names_are_asked_for_anew() -> None:
         calls.append(0)
         return lanes.setdefault(host, module.Lane(1))
 
-    skip = module.Skip(0, 1, lane_of, lambda mask_: True)
+    skip = module.Skip(0, 1, lane_of, lambda mask_: True, module.Lane(1), mask(0))
     asked = Asked()
     lines = [b'{"g":"2024-05-01T10:00:%02dZ","v":"%d%s"}' % (n % 60, n, b"h" * 200_000) for n in range(120)]
     for line in lines:
@@ -462,7 +492,12 @@ def test_other_parts_of_nonsense() -> None:
         with pytest.raises(TypeError):
             kind()
     asked = Asked()
-    for skip in (1, lane, module.Skip(2, 0, None, None), module.Skip(0, 2**31, None, None)):
+    for skip in (
+        1,
+        lane,
+        module.Skip(2, 0, None, None, lane, lane.open),
+        module.Skip(0, 2**31, None, None, lane, lane.open),
+    ):
         with pytest.raises(TypeError):
             asked.scanner.scan(b"", skip)
     for data in ("", bytearray(b"{}"), memoryview(b"{}"), None):

@@ -119,10 +119,16 @@ class Skipping:
         self._asked: dict[int, tuple[OpenKeys, ...]] = {}
         self._read, self._read_host = rules.getter(TIME, HOST), rules.getter(HOST)
         self._scanning = rules.scanning
-        #: what the scanner passes over by itself
-        self.skip: Skip | None = None
-        if self._scanning is not None:
-            self.skip = self._scanning.skip(TIME, HOST, self._lane_of, self.is_all_later)
+        self._skip: Skip | None = None
+
+    @property
+    def skip(self) -> Skip | None:
+        """Give what the scanner passes over by itself."""
+        if self._skip is None and self._scanning is not None:
+            every = self._at(EVERY_HOST)
+            assert isinstance(every, ScannedOpen)
+            self._skip = self._scanning.skip((TIME, HOST), self._lane_of, self.is_all_later, every.lane, self._across)
+        return self._skip
 
     def _new_open(self) -> Open:
         return Open() if self._scanning is None else ScannedOpen(self._scanning)
@@ -140,8 +146,8 @@ class Skipping:
         return lane.lane if isinstance(lane, ScannedOpen) else None
 
     def is_all_later(self, mask: int) -> bool:
-        """Whether a mask is of later stages alone, of rules that join by host."""
-        return self.later(mask) == mask and not mask & self._across
+        """Whether a mask is of later stages alone."""
+        return self.later(mask) == mask
 
     def later(self, mask: int) -> int:
         """Give the pieces of a mask that matter only after another event: not those whose opener is in the mask too."""
@@ -203,13 +209,15 @@ class Skipping:
 
     def passes(self, mask: int, now_ns: int, host: str) -> bool:
         """Pass over an event of later stages alone (`is_all_later`), if that is quickly said: False says nothing."""
-        lane = self._open.get(host) or self._at(host)
-        if lane.mask & mask or now_ns < lane.closed_ns:
+        across = mask & self._across
+        lanes = [(self._at(name), own) for name, own in ((host, mask ^ across), (EVERY_HOST, across)) if own]
+        if any(lane.mask & own or now_ns < lane.closed_ns for lane, own in lanes):
             return False
-        if now_ns > lane.passed_ns:
-            lane.passed_ns, lane.passed = now_ns, mask
-        elif now_ns == lane.passed_ns:
-            lane.passed |= mask
+        for lane, own in lanes:
+            if now_ns > lane.passed_ns:
+                lane.passed_ns, lane.passed = now_ns, own
+            elif now_ns == lane.passed_ns:
+                lane.passed |= own
         return True
 
     def narrow_candidate(self, mask: int, fields: Any) -> int:

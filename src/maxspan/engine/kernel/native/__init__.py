@@ -21,9 +21,14 @@ from contextlib import suppress
 from importlib import import_module
 from types import ModuleType
 
+#: what this side agrees on with scan.c
+_INTERFACE = 2
+
 #: the compiled module, see _scan.pyi
 scan: ModuleType | None = None
 
 if os.environ.get("MAXSPAN_NATIVE", "1") != "0":
     with suppress(ImportError):
         scan = import_module("maxspan.engine.kernel.native._scan")
+    if getattr(scan, "INTERFACE", 0) != _INTERFACE:
+        scan = None  # built from older sources

@@ -31,7 +31,14 @@ class Skip:
     """The lanes of all hosts."""
 
     def __new__(
-        cls, time: int, host: int, lane_of: Callable[[bytes | None], Lane | None], later: Callable[[int], bool], /
+        cls,
+        time: int,
+        host: int,
+        lane_of: Callable[[bytes | None], Lane | None],
+        later: Callable[[int], bool],
+        every: Lane,
+        across: bytes,
+        /,
     ) -> Skip: ...
 
 @final

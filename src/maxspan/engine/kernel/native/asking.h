@@ -233,10 +233,24 @@ static int passed_over(Scanner *self, Skip *skip, uint32_t given, Place line)
     int64_t now_ns;
     if (!self->given_later[given] || !time.length || !time_from(line + time.begin, time.length, &now_ns))
         return 0;
-    Lane *lane = skip_lane(skip, self->lane_type, line + host.begin, host.length, self->words);
-    if (!lane)
-        return PyErr_Occurred() ? -1 : 0;
-    return lane_passes(lane, now_ns, self->mask);
+    uint64_t any_at_host = 0, any_across = 0;
+    for (size_t n = 0; n < self->words; n++) {
+        any_at_host |= self->at_host[n] = self->mask[n] & ~skip->across[n];
+        any_across |= self->across[n] = self->mask[n] & skip->across[n];
+    }
+    if (any_across && !lane_is_shut(skip->every, now_ns, self->across))
+        return 0;
+    if (any_at_host) {
+        Lane *lane = skip_lane(skip, self->lane_type, line + host.begin, host.length, self->words);
+        if (!lane)
+            return PyErr_Occurred() ? -1 : 0;
+        if (!lane_is_shut(lane, now_ns, self->at_host))
+            return 0;
+        lane_pass(lane, now_ns, self->at_host);
+    }
+    if (any_across)
+        lane_pass(skip->every, now_ns, self->across);
+    return 1;
 }
 
 /* Asks the columns of a plan: 1 if something is left in `mask`, 0 if nothing is, -1 for an error. */

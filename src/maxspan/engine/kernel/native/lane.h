@@ -17,10 +17,17 @@ typedef struct {
     uint64_t *open, *passed;
 } Lane;
 
+/* The types of the module. */
+typedef struct {
+    PyObject *row, *lane, *skip, *scan, *scanner;
+} Types;
+
 /* All hosts, by how JSON writes their names. */
 typedef struct {
     PyObject_HEAD
     PyObject *lane_of, *later;
+    Lane *every;      /* of sequences that join across hosts */
+    uint64_t *across; /* the pieces of these */
     uint32_t time, host;
     Memo hosts;
     PyObject **lanes;
@@ -119,9 +126,19 @@ static PyType_Spec lane_spec = {
 static PyObject *skip_new(PyTypeObject *type, PyObject *arguments, PyObject *Py_UNUSED(named))
 {
     unsigned time, host;
-    PyObject *lane_of, *later;
-    if (!PyArg_ParseTuple(arguments, "IIOO", &time, &host, &lane_of, &later))
+    PyObject *lane_of, *later, *every;
+    const char *across;
+    Py_ssize_t length;
+    if (!PyArg_ParseTuple(arguments, "IIOOOy#", &time, &host, &lane_of, &later, &every, &across, &length))
         return NULL;
+    PyObject *module = PyType_GetModule(type);
+    if (!module)
+        return NULL;
+    if (Py_TYPE(every) != (PyTypeObject *)((Types *)PyModule_GetState(module))->lane ||
+        (size_t)length != ((Lane *)every)->words * 8) {
+        PyErr_SetString(PyExc_TypeError, "a Lane and a mask of as many words are needed");
+        return NULL;
+    }
     Skip *self = (Skip *)((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
     if (!self)
         return NULL;
@@ -129,6 +146,13 @@ static PyObject *skip_new(PyTypeObject *type, PyObject *arguments, PyObject *Py_
     self->host = host;
     self->lane_of = Py_NewRef(lane_of);
     self->later = Py_NewRef(later);
+    self->every = (Lane *)Py_NewRef(every);
+    self->across = malloc((size_t)length);
+    if (!self->across) {
+        Py_DECREF(self);
+        return PyErr_NoMemory();
+    }
+    memcpy(self->across, across, (size_t)length);
     return (PyObject *)self;
 }
 
@@ -161,6 +185,8 @@ static void skip_dealloc(Skip *self)
     PyObject_GC_UnTrack(self);
     skip_clear(self);
     skip_forget(self);
+    Py_XDECREF((PyObject *)self->every);
+    free(self->across);
     free(self->lanes);
     PyObject_GC_Del(self);
     Py_DECREF(type);
@@ -204,25 +230,29 @@ without_memory:
     return NULL;
 }
 
-/* Passes over an event of a host, if nothing there waits for any of its pieces. */
-static int lane_passes(Lane *self, int64_t now_ns, const uint64_t *mask)
+/* Whether an event may be passed over: nothing waits for any of its pieces. */
+static int lane_is_shut(const Lane *self, int64_t now_ns, const uint64_t *mask)
 {
     if (now_ns < self->from_ns)
         return 0;
     for (size_t n = 0; n < self->words; n++)
         if (mask[n] & self->open[n])
             return 0;
+    return 1;
+}
+
+static void lane_pass(Lane *self, int64_t now_ns, const uint64_t *mask)
+{
     if (now_ns > self->passed_ns) {
         self->passed_ns = now_ns;
         memcpy(self->passed, mask, self->words * 8);
     } else if (now_ns == self->passed_ns)
         for (size_t n = 0; n < self->words; n++)
             self->passed[n] |= mask[n];
-    return 1;
 }
 
 static PyType_Slot skip_slots[] = {
-    {Py_tp_doc, "The lanes of all hosts: `Skip(time, host, lane_of, later)`, the first two by the numbers of fields."},
+    {Py_tp_doc, "The lanes of all hosts: `Skip(time, host, lane_of, later, every, across)`, see native/scanning.py."},
     {Py_tp_new, skip_new},
     {Py_tp_dealloc, skip_dealloc},
     {Py_tp_traverse, skip_traverse},

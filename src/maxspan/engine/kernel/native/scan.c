@@ -116,8 +116,9 @@ static PyObject *scanner_scan(Scanner *self, PyObject *arguments)
     if (!PyArg_ParseTuple(arguments, "S|O", &data, &skip))
         return NULL;
     if (skip != Py_None && (Py_TYPE(skip) != self->skip_type || ((Skip *)skip)->time >= self->field_count ||
-                            ((Skip *)skip)->host >= self->field_count)) {
-        PyErr_SetString(PyExc_TypeError, "a Skip over fields that there are, or None, is needed");
+                            ((Skip *)skip)->host >= self->field_count ||
+                            ((Skip *)skip)->every->words != self->words)) {
+        PyErr_SetString(PyExc_TypeError, "a Skip over fields and pieces that there are, or None, is needed");
         return NULL;
     }
     Scan *scan = PyObject_New(Scan, self->scan_type);
@@ -158,6 +159,9 @@ static PyType_Spec scanner_spec = {
 
 /* --- the module -------------------------------------------------------------------------------------------------- */
 
+/* What Python and this file agree on: a module that was built from older files is not used (native/__init__.py). */
+#define INTERFACE 2
+
 static int module_exec(PyObject *module)
 {
     static int drawn; /* once: what scanners of another module of this process remember goes by the same secret */
@@ -186,7 +190,7 @@ static int module_exec(PyObject *module)
         if (!*all[n].type || PyModule_AddObjectRef(module, all[n].name, *all[n].type))
             return -1;
     }
-    return 0;
+    return PyModule_AddIntConstant(module, "INTERFACE", INTERFACE);
 }
 
 static int module_traverse(PyObject *module, visitproc visit, void *arg)

@@ -56,7 +56,7 @@ typedef struct {
     /* of the line that is read */
     Token *tokens;
     uint64_t *hashes, *hashed, stamp;
-    uint64_t *mask, *answer;
+    uint64_t *mask, *answer, *at_host, *across; /* `at_host` and `across`: parts of the mask */
     uint8_t *key;
     int wrapper, other, busy;
 } Scanner;
@@ -70,9 +70,5 @@ typedef struct {
     Py_ssize_t begin, number, clean;
 } Scan;
 
-/* The types of the module. */
-typedef struct {
-    PyObject *row, *lane, *skip, *scan, *scanner;
-} Types;
 
 #endif

@@ -75,14 +75,20 @@ class Scanning:
         return lane
 
     def skip(
-        self, time: str, host: str, lane_of: Callable[[bytes | None], Lane | None], later: Callable[[int], bool]
+        self,
+        fields: tuple[str, str],
+        lane_of: Callable[[bytes | None], Lane | None],
+        later: Callable[[int], bool],
+        every: Lane,
+        across: int,
     ) -> Skip:
-        """Make what passes over events, by fields of their time and host.
+        """Make what passes over events, by the fields of their time and host.
 
         `lane_of` gives the lane of a host as JSON writes its name, None if these events are not passed over; `later`
-        tells whether a mask may be passed over.
+        tells whether a mask may be passed over; `every` is the lane of the pieces `across`, which join across hosts.
         """
-        skip: Skip = self._module.Skip(self._places[time], self._places[host], lane_of, later)
+        places = [self._places[name] for name in fields]
+        skip: Skip = self._module.Skip(*places, lane_of, later, every, self.bytes(across))
         return skip
 
     def _root(self, row: Row) -> int:
