@@ -6,6 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Python takes masks and atoms for numbers whose lowest byte is first */
+#if !defined(__BYTE_ORDER__) || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "not for big-endian machines: there the kernel does without the compiled part"
+#endif
+
 #define NONE UINT32_MAX
 
 /* Hashing with a secret: whoever writes events cannot choose bytes that collide. */
