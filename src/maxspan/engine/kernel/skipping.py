@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 #: the field whose times decide; rules that order by another one are never passed over
 TIME: Final = "@timestamp"
 HOST: Final = "host.id"
-#: the name of what is open for rules that join across hosts; no host can have it
+#: the name of what is open for rules that join across hosts; a host of that name would only make rules unsure
 EVERY_HOST: Final = "\0every host"
 _MOST: Final = 50_000
 

@@ -97,7 +97,7 @@ class Scanning:
         known = self._unsettled.get(values)
         if known is None:
             known = self._beginning(self._gates.mask_of(values))
-            if known.plan < 0 and len(self._unsettled) < MOST_BEGINNINGS:
+            if known.plan < 0 and len(self._unsettled) < MOST_BEGINNINGS and all(map(_is_text_or_none, values)):
                 self._unsettled[values] = known
         self._asked = known
         if known.plan < 0 and (known.first is None or known.first.full):
@@ -149,3 +149,8 @@ class _Beginning:
 def _single(places: tuple[int, ...]) -> Getter:
     """Give what reads none of a row's fields, or one of them, as a tuple."""
     return lambda row: tuple(row[place] for place in places)
+
+
+def _is_text_or_none(value: Any) -> bool:
+    """Whether a value is told apart from others as a key: 1, 1.0 and true would be one."""
+    return value is None or type(value) is str
