@@ -41,6 +41,9 @@ typedef struct {
     uint32_t answer_room;
 } Matcher;
 
+/* Marks a step of the automaton that finds something; there are fewer states. */
+#define FINDS 0x80000000u
+
 static inline uint8_t lower_of(uint8_t c)
 {
     return c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
@@ -91,6 +94,8 @@ static uint32_t matcher_list(Matcher *self, const uint32_t *atoms, uint32_t coun
 static uint32_t new_state(Matcher *self)
 {
     if (self->states == self->state_room) {
+        if (self->states >= FINDS / 4)
+            return NONE;
         uint32_t room = self->state_room * 2 + 64;
         uint32_t *go = realloc(self->go, (size_t)room * self->class_count * sizeof *go);
         self->go = go ? go : self->go;
@@ -181,6 +186,10 @@ static int automaton_link(Matcher *self)
             }
         }
     }
+    /* what is found is marked on the way there, so that most steps look at nothing else */
+    for (size_t n = 0; n < (size_t)self->states * self->class_count; n++)
+        if (self->found[self->go[n]] != NONE || self->others[self->go[n]] != NONE)
+            self->go[n] |= FINDS;
     free(fail);
     free(queue);
     return 0;
@@ -306,7 +315,10 @@ static void matcher_text(Matcher *self, size_t size)
         return;
     uint32_t state = 0;
     for (size_t n = 0; n < size; n++) {
-        state = self->go[(size_t)state * self->class_count + self->classes[self->lower[n]]];
+        uint32_t next = self->go[(size_t)state * self->class_count + self->classes[self->lower[n]]];
+        state = next & ~FINDS;
+        if (!(next & FINDS))
+            continue;
         uint32_t held = self->found[state] != NONE ? state : self->others[state];
         for (; held != NONE && self->tried[held] != self->stamp; held = self->others[held]) {
             self->tried[held] = self->stamp;
