@@ -76,6 +76,24 @@ def test_what_is_over_is_forgotten() -> None:
     assert len(detector.finish()) == 49
 
 
+def test_what_begins_does_not_heap_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often what waits is given to machines: they forget it, though nothing ever continues it."""
+    monkeypatch.setattr(in_order, "_MOST_BEGUN", 10)
+    pair = plan.SequenceQuery(
+        (plan.Field("key"),), (plan.Stage("a", plan.TRUE), plan.Stage("b", plan.TRUE)), 5_000_000_000
+    )
+    detector = KernelDetector(rules_of([pair]))
+    for number in range(5000):
+        line = f'{{"@timestamp": {START + 100 * number}, "event": {{"category": "a"}}, "key": "{number}"}}'
+        detector.feed(Chunk(line.encode()))
+    assert detector._in_order is not None
+    (lane,) = detector._in_order.lanes.values()
+    assert lane.machine is not None
+    assert len(lane.begun) + len(lane.machine.state().pending) <= 80
+    assert (detector._in_order._waiting, detector._in_order._waiting_bytes > 0) == (len(lane.begun), bool(lane.begun))
+    assert detector.finish() == []
+
+
 def test_a_full_disk_loses_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     def full(descriptor: int, data: bytes, offset: int) -> int:
         raise OSError(28, "No space left on device")

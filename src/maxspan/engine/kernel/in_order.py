@@ -129,7 +129,9 @@ class InOrder:
             hit.survivor.keep(self._store)
             for completed in machine.take(hit):
                 self.keep(rule, completed)
+        now_ns = lane.begun[-1][0].time_ns
         self._forget(lane)
+        self._let_pass(rule, lane, machine, now_ns)
 
     def _forget(self, lane: Lane) -> None:
         self._waiting -= len(lane.begun)
