@@ -2,21 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from maxspan.engine.kernel.compiled import CompiledRule, CompiledRules
 from maxspan.engine.kernel.events import hosts_of
 from maxspan.engine.kernel.skipping import EVERY_HOST, HOST, TIME, Open, ScannedOpen, Skipping
 from maxspan.engine.kernel.times import time_ns
 from maxspan.languages import plan
-
-_ENDLESS: Final = 2**63
-
-
-def maxspan_of(rule: CompiledRule) -> int:
-    """Give for how long an event can be continued, nanoseconds."""
-    assert isinstance(rule.query, plan.SequenceQuery)
-    return _ENDLESS if rule.query.maxspan_ns is None else rule.query.maxspan_ns
 
 
 def runs_alone(rule: CompiledRule) -> bool:
@@ -49,7 +41,7 @@ class HeadSkipping(Skipping):
         self._pinned = 0
         for number, (role, _) in enumerate(rules.pieces):
             if role.rule.is_sequence:
-                maxspan = maxspan_of(role.rule)
+                maxspan = role.rule.maxspan_ns
                 by_maxspan[maxspan] = by_maxspan.get(maxspan, 0) | 1 << number
                 if role.rule.host_key:
                     self._pinned |= 1 << number
@@ -59,11 +51,9 @@ class HeadSkipping(Skipping):
         self._asks = rules.getter(TIME, HOST)
 
     def _new_open(self) -> Open:
-        lane = super()._new_open()
-        if isinstance(lane, ScannedOpen) and not self.is_first:
-            lane.head = self._every
-            lane.changed()
-        return lane
+        if self._scanning is None or self.is_first:
+            return super()._new_open()
+        return ScannedOpen(self._scanning, self._every)
 
     def passed(self) -> dict[str, tuple[int, int]]:
         """Give the latest time of what was passed over, and what that was, by host."""

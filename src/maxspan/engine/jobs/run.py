@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from maxspan.engine.jobs.aside import Aside, open_for
-from maxspan.engine.jobs.heads import HeadSkipping, maxspan_of, runs_alone
+from maxspan.engine.jobs.heads import HeadSkipping, runs_alone
 from maxspan.engine.jobs.parts import Part
 from maxspan.engine.kernel.compiled import CompiledRule, CompiledRules
 from maxspan.engine.kernel.detector import KernelDetector
@@ -153,7 +153,7 @@ class Run(KernelDetector):
             return
         self._in_order.take(rule, hit, host)
         lane = self._in_order.lanes.get((rule, host))
-        if self._follows and lane is not None and hit.time_ns <= lane.first[0] + maxspan_of(rule):
+        if self._follows and lane is not None and hit.time_ns <= lane.first[0] + rule.maxspan_ns:
             hit.survivor.keep(self._store)
             self._heads.setdefault((rule, host), []).append(hit)
 
@@ -183,7 +183,7 @@ class Run(KernelDetector):
         continued = self._continued(before, out)
         for place in {**in_order.lanes, **continued}:
             lane, machine = in_order.lanes.get(place), continued.get(place)
-            if lane is not None and (machine is None or lane.last[0] > lane.first[0] + maxspan_of(place[0])):
+            if lane is not None and (machine is None or lane.last[0] > lane.first[0] + place[0].maxspan_ns):
                 machine = lane.machine
             if machine is not None and lane is not None:
                 list(machine.advance(lane.last[0]))  # only forgets: no event of these rules is rightly missing

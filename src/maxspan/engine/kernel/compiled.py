@@ -57,7 +57,7 @@ class Role:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Part:
-    """What an event is to one rule: its roles, and whether one of them needs no other event before it.
+    """What an event is to one rule: its roles.
 
     A role comes with None where it is certain, else with judges of which one has to agree. `certain` are the roles if
     all are, and `opener` is the role if it is the only one, and the first of a sequence.
@@ -65,7 +65,6 @@ class Part:
 
     rule: CompiledRule
     roles: tuple[tuple[Role, list[Judge] | None], ...]
-    begins: bool
     certain: list[Role] | None
     opener: Role | None
 
@@ -76,7 +75,7 @@ class Part:
         opener = certain[0] if certain is not None and len(certain) == 1 else None
         if opener is not None and not (opener.kind == "positive" and opener.numbers == (0,)):
             opener = None
-        return cls(rule, tuple(roles), any(role.begins for role, _ in roles), certain, opener)
+        return cls(rule, tuple(roles), certain, opener)
 
     def held(self, fields: Any) -> list[Role]:
         """Give the roles that an event with these fields has indeed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -29,7 +30,7 @@ def make_reader(rules: CompiledRules, counters: Counters, skipping: Skipping | N
     return StructReader(rules, counters, skipping)
 
 
-class Reader:
+class Reader(ABC):
     """Reads chunks and asks the rules; counts events and what cannot be read.
 
     Of a chunk that is not what most are, each line is looked at on its own, and read the general way if need be.
@@ -50,8 +51,8 @@ class Reader:
             self._rules.tree.between_events()
         return self._candidates(chunk)
 
-    def _candidates(self, chunk: Chunk) -> Iterator[Candidate]:
-        raise NotImplementedError
+    @abstractmethod
+    def _candidates(self, chunk: Chunk) -> Iterator[Candidate]: ...
 
     def _general(self, chunk: Chunk, number: int, line: bytes) -> Candidate | None:
         """Read a line whatever it is; None for one that fulfils nothing, or cannot be read."""

@@ -19,7 +19,6 @@ from maxspan.engine.kernel.native.scanning import Scanning
 from maxspan.engine.kernel.open_keys import EARLIEST, LATEST, OpenKeys
 from maxspan.engine.kernel.times import time_ns
 from maxspan.engine.reference.event import Key
-from maxspan.languages import plan
 
 if TYPE_CHECKING:
     from maxspan.engine.kernel.native._scan import Lane, Skip
@@ -48,6 +47,14 @@ class Open:
 
     def changed(self) -> None:
         """Take note that `mask` or `closed_ns` is another one."""
+
+    def pass_over(self, now_ns: int, shut: int) -> None:
+        """Note what of an event was passed over."""
+        passed_ns = self.passed_ns
+        if now_ns > passed_ns:
+            self.passed_ns, self.passed = now_ns, shut
+        elif now_ns == passed_ns:
+            self.passed |= shut
 
 
 class ScannedOpen(Open):
@@ -200,11 +207,7 @@ class Skipping:
                     if keys.is_open(event, now_ns):
                         shut &= ~keys.own
         if shut:
-            passed_ns = lane.passed_ns
-            if now_ns > passed_ns:
-                lane.passed_ns, lane.passed = now_ns, shut
-            elif now_ns == passed_ns:
-                lane.passed |= shut
+            lane.pass_over(now_ns, shut)
         return shut
 
     def passes(self, mask: int, now_ns: int, host: str) -> bool:
@@ -214,10 +217,7 @@ class Skipping:
         if any(lane.mask & own or now_ns < lane.closed_ns for lane, own in lanes):
             return False
         for lane, own in lanes:
-            if now_ns > lane.passed_ns:
-                lane.passed_ns, lane.passed = now_ns, own
-            elif now_ns == lane.passed_ns:
-                lane.passed |= own
+            lane.pass_over(now_ns, own)
         return True
 
     def narrow_candidate(self, mask: int, fields: Any) -> int:
@@ -253,10 +253,7 @@ class Skipping:
                     shut &= ~keys.own
             if shut:
                 passed |= shut
-                if now_ns > lane.passed_ns:
-                    lane.passed_ns, lane.passed = now_ns, shut
-                elif now_ns == lane.passed_ns:
-                    lane.passed |= shut
+                lane.pass_over(now_ns, shut)
         return passed
 
     def _keys_of(self, waited_for: int) -> tuple[OpenKeys, ...]:
@@ -289,15 +286,16 @@ class Skipping:
         if following is None:
             return
         lane = self._open.get(host) or self._at(host)
-        maxspan, passed_ns = role.rule.maxspan_ns, lane.passed_ns
-        until_ns = LATEST if maxspan == LATEST else at_ns + maxspan
+        until_ns = _longest(role.rule, at_ns)
         for keys in following:
-            if at_ns <= passed_ns and (at_ns < passed_ns or lane.passed & keys.own):
-                self.unsure.add(role.rule)
             keys.open_text(text, until_ns, at_ns)
-            self._open_until(lane, keys.own, until_ns)
+            self._open_until(lane, role, keys.own, at_ns, until_ns)
 
-    def _open_until(self, lane: Open, own: int, until_ns: int) -> None:
+    def _open_until(self, lane: Open, role: Role, own: int, at_ns: int, until_ns: int) -> None:
+        """Open a stage at a host; the rule is unsure if what is not earlier has been passed over."""
+        passed_ns = lane.passed_ns
+        if at_ns <= passed_ns and (at_ns < passed_ns or lane.passed & own):
+            self.unsure.add(role.rule)
         if until_ns > lane.until.get(own, EARLIEST):
             lane.until[own] = until_ns
         if not lane.mask & own:
@@ -314,9 +312,7 @@ class Skipping:
         if following is None:
             return
         lane = self._at(host)
-        assert isinstance(role.rule.query, plan.SequenceQuery)
-        maxspan = role.rule.query.maxspan_ns
-        longest = LATEST if maxspan is None else at_ns + maxspan
+        longest = _longest(role.rule, at_ns)
         own_keys = None if role.begins or not in_turn else self._keys[role]
         for key in found:
             until_ns = longest
@@ -325,11 +321,13 @@ class Skipping:
                 if until_ns < at_ns:
                     continue  # no sequence with this key has come so far
             for keys in following:
-                own = keys.own
-                if at_ns < lane.passed_ns or (at_ns == lane.passed_ns and lane.passed & own):
-                    self.unsure.add(role.rule)
                 keys.open(key, until_ns, at_ns)
-                self._open_until(lane, own, until_ns)
+                self._open_until(lane, role, keys.own, at_ns, until_ns)
+
+
+def _longest(rule: CompiledRule, at_ns: int) -> int:
+    """Give until when an event can be continued."""
+    return LATEST if rule.maxspan_ns == LATEST else at_ns + rule.maxspan_ns
 
 
 def _always_open(keys: OpenKeys) -> bool:

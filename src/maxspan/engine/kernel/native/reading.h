@@ -72,10 +72,7 @@ static inline Place after_member(Scanner *self, uint32_t number, uint32_t place,
     if (!number) {
         if (length == 7 && memcmp(key, "_source", 7) == 0)
             return NULL;
-        if (length == 6 && memcmp(key, "fields", 6) == 0) {
-            self->wrapper = 1;
-            guessable = 0;
-        }
+        self->wrapper |= length == 6 && memcmp(key, "fields", 6) == 0;
         if (is_hit_key(key, length))
             guessable = 0;
         else

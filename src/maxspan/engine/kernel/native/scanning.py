@@ -50,7 +50,7 @@ class Scanning:
         self._unsettled: dict[tuple[Any, ...], _Beginning] = {}
         self._asked: _Beginning
         asked = tuple(self._places[name] for name in gates.fields)
-        self._gate_values = self.getter(*gates.fields) if len(asked) > 1 else _single(asked)
+        self._gate_places = asked
         columns = tuple(
             (self._places[table.name], self.bytes(table.constrained), table.texts()) for table in self._tables
         )
@@ -93,7 +93,7 @@ class Scanning:
 
     def _root(self, row: Row) -> int:
         """Give the plan for a row with these values of the first fields, -1 where there is none yet."""
-        values = self._gate_values(row)
+        values = tuple(map(row.__getitem__, self._gate_places))
         known = self._unsettled.get(values)
         if known is None:
             known = self._beginning(self._gates.mask_of(values))
@@ -144,11 +144,6 @@ class _Beginning:
         own = {key: table for key, table in tables.items() if table.constrained & mask}
         self.first = FirstEvents(mask, own, getter) if own else None
         self.plan = -1
-
-
-def _single(places: tuple[int, ...]) -> Getter:
-    """Give what reads none of a row's fields, or one of them, as a tuple."""
-    return lambda row: tuple(row[place] for place in places)
 
 
 def _is_text_or_none(value: Any) -> bool:
