@@ -22,7 +22,7 @@ from importlib import import_module
 from types import ModuleType
 
 #: what this side agrees on with scan.c
-_INTERFACE = 2
+_INTERFACE = 3
 
 #: the compiled module, see _scan.pyi
 scan: ModuleType | None = None
