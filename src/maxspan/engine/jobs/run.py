@@ -14,7 +14,8 @@ from maxspan.engine.kernel.events import Candidate
 from maxspan.engine.kernel.gathered import Gathered, Limited, Sampled
 from maxspan.engine.kernel.in_order import InOrder, new_machine
 from maxspan.engine.kernel.machine import Completed, Hit, Machine, State
-from maxspan.engine.kernel.reader import make_reader
+from maxspan.engine.kernel.parked import ParkedEvents
+from maxspan.engine.kernel.reader import ScanReader, make_reader
 from maxspan.engine.kernel.skipping import Skipping
 from maxspan.engine.match import RuleMatch
 from maxspan.engine.reference.event import Ordinal
@@ -96,6 +97,8 @@ class Run(KernelDetector):
             self._head.is_first = not self._follows
             self._in_order = InOrder(self._store)
             self._reader = make_reader(compiled, self.counters, self._head)
+            if isinstance(self._reader, ScanReader):
+                self._parked = ParkedEvents(compiled, self._head, self._reader)
             self._waits = compiled.every << self._head.aside
         self._alone = {rule for rule in compiled.rules if runs_alone(rule)}
         self._numbers = {rule.rule: rule.number for rule in compiled.rules}
@@ -151,8 +154,20 @@ class Run(KernelDetector):
             self._spans[rule, host] = min(first, hit.ordinal), max(last, hit.ordinal)
             self._gathered.hit(rule, hit)
             return
+        if self._parked is not None:
+            for begun in self._parked.hits_before(self._in_order, rule, hit, host):
+                self._begin(rule, begun, host)
         self._in_order.take(rule, hit, host)
-        lane = self._in_order.lanes.get((rule, host))
+        self._note_head(self._in_order, rule, hit, host)
+
+    def _begin(self, rule: CompiledRule, hit: Hit, host: str) -> None:
+        if self._in_order is not None:
+            self._in_order.take(rule, hit, host, has_waited=True)
+            self._note_head(self._in_order, rule, hit, host)
+
+    def _note_head(self, in_order: InOrder, rule: CompiledRule, hit: Hit, host: str) -> None:
+        """Keep a hit that may continue what came before the run."""
+        lane = in_order.lanes.get((rule, host))
         if self._follows and lane is not None and hit.time_ns <= lane.first[0] + rule.maxspan_ns:
             hit.survivor.keep(self._store)
             self._heads.setdefault((rule, host), []).append(hit)
@@ -166,6 +181,9 @@ class Run(KernelDetector):
             return out
         spans = dict(self._spans)
         spans.update({place: (lane.first, lane.last) for place, lane in self._in_order.lanes.items()})
+        for rule, host, first_ns, last_ns in self._head.spans():
+            first, last = spans.get((rule, host), (_last_at(first_ns), _first_at(last_ns)))
+            spans[rule, host] = min(first, _first_at(first_ns)), max(last, _last_at(last_ns))
         out.unsure = {rule.number for rule in self._in_order.unsure | self._head.unsure}
         out.shut, out.passed = self._head.first, self._head.passed()
         out.places = {(rule.number, host): span for (rule, host), span in spans.items()}
@@ -177,6 +195,8 @@ class Run(KernelDetector):
         in_order = self._in_order
         if in_order is None:
             return out
+        if self._parked is not None:
+            self._parked.take_all(self._begin, self._gathered, alive=True)
         in_order.settle()
         rules = self.compiled.rules
         before = {(rules[number], host): state for (number, host), state in states.items()}
@@ -231,6 +251,16 @@ class Run(KernelDetector):
         for hit in state.hits():
             hit.survivor.kept = self._store.read(hit.survivor.kept)
         return state
+
+
+def _first_at(time_ns: int) -> Ordinal:
+    """Give an ordinal that is before those of all events of a time."""
+    return time_ns, (-1, "", 0), 0
+
+
+def _last_at(time_ns: int) -> Ordinal:
+    """Give an ordinal that is behind those of all events of a time."""
+    return time_ns, (2, "", 0), 0
 
 
 def _row(match: RuleMatch, numbers: dict[Rule, int]) -> Row:

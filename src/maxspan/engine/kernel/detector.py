@@ -207,7 +207,8 @@ class KernelDetector:
             self._lanes.push(rule, hit, f"{host}\0{clock}" if own_clock else host, own_clock=own_clock)
         elif self._in_order is not None:
             if self._parked is not None:
-                self._parked.take_for(self._in_order, rule, hit, host)
+                for begun in self._parked.hits_before(self._in_order, rule, hit, host):
+                    self._begin(rule, begun, host)
             self._in_order.take(rule, hit, host)
         else:
             self._gathered.hit(rule, hit)

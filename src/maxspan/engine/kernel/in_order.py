@@ -71,7 +71,7 @@ class InOrder:
         if lane is None:
             lane = self.lanes[rule, host] = Lane(hit.ordinal)
         elif has_waited:
-            lane.last = max(lane.last, hit.ordinal)
+            lane.first, lane.last = min(lane.first, hit.ordinal), max(lane.last, hit.ordinal)
         elif hit.ordinal < lane.last or hit.time_ns < lane.passed_ns:
             self.give_up(rule)
             return

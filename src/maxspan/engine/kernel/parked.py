@@ -51,13 +51,12 @@ class ParkedEvents:
         keys = {texts_of(key) for key in (*hit.until, *(key for _, keys in hit.positive for key in keys))}
         return [one for texts in keys - {None} for one in self._hits(rule, self._skipping.parked(rule, lane, texts))]
 
-    def take_for(self, in_order: InOrder, rule: CompiledRule, hit: Hit, host: str) -> None:
-        """Give a batch what a hit may continue; a rule is unsure if that may have been forgotten."""
+    def hits_before(self, in_order: InOrder, rule: CompiledRule, hit: Hit, host: str) -> list[Hit]:
+        """Do the same for a batch: a rule is unsure if what a hit may continue may have been forgotten."""
         lane = self._skipping.lane(host)
         if lane is not None and rule.begins_alone and hit.time_ns <= lane.dropped_ns:
             in_order.give_up(rule)
-        for one in self.hits_for(rule, hit, host):
-            in_order.take(rule, one, host, has_waited=True)
+        return self.hits_for(rule, hit, host)
 
     def _hits(self, rule: CompiledRule, events: Iterable[Parked]) -> list[Hit]:
         out = []
@@ -90,9 +89,9 @@ class ParkedEvents:
         if self._chunks % LOOK_AFTER == 0 and self._skipping.parked_bytes > MOST_BYTES:
             self.take_all(begin, gathered)
 
-    def take_all(self, begin: Begin, gathered: Gathered) -> None:
-        """Take all events: what is kept outside the scanner can go to a file."""
-        for rule, host, events in self._skipping.all_parked():
+    def take_all(self, begin: Begin, gathered: Gathered, *, alive: bool = False) -> None:
+        """Take all events: what is kept outside the scanner can go to a file. `alive`: see `Skipping.all_parked`."""
+        for rule, host, events in self._skipping.all_parked(alive=alive):
             for hit in self._hits(rule, events):
                 begin(rule, hit, host)
         for rule in self._rules:

@@ -97,13 +97,13 @@ class Skipping:
     A stage is known by the mask of its pieces. It is open from an event of the stage before on, as long as `maxspan`
     allows; `until` and missing stages from the first event on that is one of the sequence. With `parks`, the compiled
     scanner keeps events that begin a sequence, and are nothing else, until something comes that may continue them:
-    `parked` gives them.
+    `parked` gives them; and with `samples` events of samples, until all is read.
     """
 
-    def __init__(self, rules: CompiledRules, *, parks: bool = False) -> None:
+    def __init__(self, rules: CompiledRules, *, parks: bool = False, samples: bool = True) -> None:
         self.unsure: set[CompiledRule] = set()
         self._rules = rules
-        self._parks = parks
+        self._parks, self._samples_wait = parks, samples
         self._open: dict[str, Open] = {}
         self._opens: dict[Role, list[OpenKeys]] = {}
         self._by_host = self._later = 0
@@ -172,7 +172,7 @@ class Skipping:
             scanning.add_stage(skip, Stage(keys.own, keys.keys, across, keys.told, names, keys.required))
         numbers = {id(self._keys[role]): number for role, number in self._stages.items()}
         for number, (role, _) in enumerate(self._rules.pieces):
-            if role.kind == "sample" and len(role.rule.roles) <= _MOST_ROLES:
+            if self._samples_wait and role.kind == "sample" and len(role.rule.roles) <= _MOST_ROLES:
                 self._samples[role.rule] = self._samples.get(role.rule, 0) | 1 << number
         self._sample_numbers = {rule: number for number, rule in enumerate(self._samples)}
         for own in self._samples.values():
@@ -357,13 +357,23 @@ class Skipping:
         bits = 0 if number is None or self._skip is None else self._skip.seen(number)
         return {number for place, role in enumerate(rule.roles) if bits >> place & 1 for number in role.numbers}
 
-    def all_parked(self) -> Iterator[tuple[CompiledRule, str, list[Parked]]]:
-        """Give all events that wait in the scanner, by rule and host; they wait no longer."""
+    def all_parked(self, *, alive: bool = False) -> Iterator[tuple[CompiledRule, str, list[Parked]]]:
+        """Give all events that wait in the scanner, by rule and host; they wait no longer.
+
+        If only those that are `alive`, an event of the rule that is not earlier than all others may continue them.
+        """
+        by_number = {number: role.rule for role, number in self._openers.items()}
         for host, lane in self.lanes():
-            if lane.bytes:
-                for role, number in self._openers.items():
-                    if found := lane.parked(number, None):
-                        yield role.rule, host, found
+            for number, _, last_ns in lane.spans() if lane.bytes else ():
+                if found := lane.parked(number, None, last_ns if alive else EARLIEST):
+                    yield by_number[number], host, found
+
+    def spans(self) -> Iterator[tuple[CompiledRule, str, int, int]]:
+        """Give the first and last time of events that waited in the scanner, by rule and host."""
+        by_number = {number: role.rule for role, number in self._openers.items()}
+        for host, lane in self.lanes():
+            for number, first_ns, last_ns in lane.spans():
+                yield by_number[number], host, first_ns, last_ns
 
     # --- opening ---------------------------------------------------------------------------------------------------
 

@@ -29,6 +29,12 @@ typedef struct Parked {
     Begun begun[]; /* and then the line */
 } Parked;
 
+/* The first and the last time of what an opener has begun here. */
+typedef struct {
+    uint32_t opener;
+    int64_t first_ns, last_ns;
+} Span;
+
 /* An event of a stream that waits for its turn, with the pieces that do; `stamp` is that of its line. */
 typedef struct {
     int64_t time_ns, tie;
@@ -48,6 +54,8 @@ typedef struct {
     Parked *first, *last;
     int64_t last_ns, last_tie; /* of the event that waits since last: its time, and its place among those of one time */
     Py_ssize_t bytes;
+    Span *spans;
+    uint32_t span_count, span_room;
     int last_has_tie;
     /* of a stream: events in the order of a heap, the latest time, up to when they have been released; whether Python
      * looks after it */
@@ -132,6 +140,26 @@ static void lane_park(Lane *self, Parked *one, int64_t now_ns)
     self->bytes += (Py_ssize_t)parked_size(one);
 }
 
+/* Notes that an opener has begun something; events come in the order of time. -1 without memory. */
+static int lane_note(Lane *self, uint32_t opener, int64_t now_ns)
+{
+    for (uint32_t n = 0; n < self->span_count; n++)
+        if (self->spans[n].opener == opener) {
+            self->spans[n].last_ns = now_ns;
+            return 0;
+        }
+    if (self->span_count == self->span_room) {
+        uint32_t room = self->span_room * 2 + 4;
+        Span *more = realloc(self->spans, room * sizeof *more);
+        if (!more)
+            return -1;
+        self->spans = more;
+        self->span_room = room;
+    }
+    self->spans[self->span_count++] = (Span){opener, now_ns, now_ns};
+    return 0;
+}
+
 /* Whether an event may wait behind those that wait already: it is not earlier, nor before one of the same time. */
 static int lane_is_next(const Lane *self, int64_t now_ns, int has_tie, int64_t tie)
 {
@@ -177,6 +205,7 @@ static void lane_dealloc(Lane *self)
         free(self->turns[n]);
     }
     free(self->turns);
+    free(self->spans);
     Py_XDECREF(self->name);
     free(self->keep);
     free(self->passed);
@@ -236,14 +265,17 @@ static PyObject *parked_item(Parked *one, uint64_t roles)
 static PyObject *lane_parked(Lane *self, PyObject *arguments)
 {
     unsigned opener;
+    long long from_ns = NEVER;
     PyObject *texts;
     uint64_t hash = 0;
-    if (!PyArg_ParseTuple(arguments, "IO", &opener, &texts) || (texts != Py_None && hash_of_texts(texts, &hash)))
+    if (!PyArg_ParseTuple(arguments, "IO|L", &opener, &texts, &from_ns) || (texts != Py_None && hash_of_texts(texts, &hash)))
         return NULL;
     PyObject *out = PyList_New(0);
     for (Parked *one = self->first; one && out; one = one->next)
         for (uint32_t n = 0; n < one->count; n++) {
             if (one->begun[n].opener != opener || (hash && one->begun[n].hash != hash))
+                continue;
+            if (one->begun[n].until_ns < from_ns)
                 continue;
             PyObject *item = parked_item(one, 1);
             if (!item || PyList_Append(out, item))
@@ -258,6 +290,20 @@ static PyObject *lane_parked(Lane *self, PyObject *arguments)
                 }
         }
     lane_drop_empty(self);
+    return out;
+}
+
+static PyObject *lane_spans(Lane *self, PyObject *Py_UNUSED(nothing))
+{
+    PyObject *out = PyList_New(0);
+    for (uint32_t n = 0; n < self->span_count && out; n++) {
+        Span *span = self->spans + n;
+        PyObject *item =
+            Py_BuildValue("(ILL)", span->opener, (long long)span->first_ns, (long long)span->last_ns);
+        if (!item || PyList_Append(out, item))
+            Py_CLEAR(out);
+        Py_XDECREF(item);
+    }
     return out;
 }
 
@@ -281,7 +327,9 @@ static PyGetSetDef lane_masks[] = {
 };
 
 static PyMethodDef lane_methods[] = {
-    {"parked", (PyCFunction)lane_parked, METH_VARARGS, "Give the events of an opener with a key, or None; they wait no longer."},
+    {"parked", (PyCFunction)lane_parked, METH_VARARGS,
+     "Give the events of an opener with a key, or None, that may be continued at a time; they wait no longer."},
+    {"spans", (PyCFunction)lane_spans, METH_NOARGS, "Give each opener with the first and last time of its events here."},
     {NULL, NULL, 0, NULL},
 };
 

@@ -152,7 +152,8 @@ static int park_at(Skip *skip, Lane *lane, int across, const Program *program, c
         if (kind == KEY_OF_TEXTS) {
             if (count + keys > MOST_BEGUN || is_late(skip, opener, lane, event->now_ns))
                 continue;
-            if (begin(skip, number, event->now_ns, hashes, keys, begun + count))
+            if (begin(skip, number, event->now_ns, hashes, keys, begun + count) ||
+                lane_note(lane, number, event->now_ns))
                 return -1;
             count += keys;
         }
