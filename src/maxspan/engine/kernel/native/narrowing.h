@@ -126,6 +126,13 @@ static int begin(Skip *skip, uint32_t number, int64_t now_ns, const uint64_t *ha
     return 0;
 }
 
+/* Notes where an event stands; what callers say of that may be nonsense. */
+static void place_of(Parked *one, const Scan *scan)
+{
+    one->number = (Py_ssize_t)((size_t)scan->first + (size_t)scan->number);
+    one->position = (Py_ssize_t)((size_t)scan->position + (size_t)scan->clean);
+}
+
 /* Lets an event wait at a host, or across hosts, as far as it begins sequences and nothing else, and takes that off
  * `mask`; -1 without memory. */
 static int park_at(Skip *skip, Lane *lane, int across, const Program *program, const Looked *event, const Scan *scan,
@@ -165,8 +172,7 @@ static int park_at(Skip *skip, Lane *lane, int across, const Program *program, c
     memcpy(one->begun, begun, count * sizeof *begun);
     for (uint32_t n = 0; n < count; n++)
         one->until_ns = begun[n].until_ns > one->until_ns ? begun[n].until_ns : one->until_ns;
-    one->number = scan->first + scan->number;
-    one->position = scan->position + scan->clean;
+    place_of(one, scan);
     if (one->until_ns > lane->until_ns)
         lane->until_ns = one->until_ns;
     lane_park(lane, one, event->now_ns);
@@ -185,8 +191,7 @@ static int park_samples(Skip *skip, const Program *program, const Looked *event,
         Parked *one = parked_new(scan->path, event->line, event->length, 1);
         if (!one)
             return -1;
-        one->number = scan->first + scan->number;
-        one->position = scan->position + scan->clean;
+        place_of(one, scan);
         one->begun[0] = (Begun){0, 0, numbers[program->samples + n]};
         sample->seen |= numbers[program->samples + n];
         if (sample->last)
@@ -208,6 +213,7 @@ static int look(Scanner *self, Skip *skip, Looked *event)
     if (!time.length || !time_from(event->line + time.begin, time.length, &event->now_ns))
         return 0;
     event->at_host = skip_lane(skip, self->lane_type, event->line + host.begin, host.length);
+    Py_XINCREF((PyObject *)event->at_host); /* hosts may be forgotten while Python is asked */
     return event->at_host ? 1 : PyErr_Occurred() ? -1 : 0;
 }
 
@@ -243,9 +249,14 @@ static int shut(Skip *skip, const Program *program, const Scan *scan, const Look
 /* Gives the program of a mask that Python knows; NULL for an error. */
 static const Program *program_for(Scanner *self, Skip *skip, uint32_t given)
 {
-    if (!self->programs[given])
-        self->programs[given] = program_of(skip, self->given_objects[given]);
-    return self->programs[given];
+    Program *known = self->programs[given];
+    if (!known || known->serial != skip->serial) {
+        free(known);
+        self->programs[given] = NULL;
+        known = program_of(skip, self->given_objects[given]);
+        self->programs[given] = known;
+    }
+    return known;
 }
 
 /* Gives the number of `mask`, which has less than the given one; NONE for an error, or where nothing is left. */
@@ -325,14 +336,16 @@ static PyObject *scanner_narrow(Scanner *self, PyObject *arguments)
     }
     if (mask_from(self, mask, self->mask))
         return NULL;
-    uint32_t given = given_number(self);
-    if (given == NONE)
-        return NULL;
     Looked event = {(const uint8_t *)row_text(one), (size_t)(one->end - one->begin), one->tokens, 0, NULL};
+    PyObject *data = Py_NewRef(one->data); /* the row gives it up when it is asked for its line */
     int known = 1;
     self->busy = 1;
-    given = narrowed_number(self, (Skip *)skip, NULL, given, &event, &known);
+    uint32_t given = given_number(self);
+    if (given != NONE)
+        given = narrowed_number(self, (Skip *)skip, NULL, given, &event, &known);
     self->busy = 0;
+    Py_XDECREF((PyObject *)event.at_host);
+    Py_DECREF(data);
     if (PyErr_Occurred())
         return NULL;
     if (!known)

@@ -31,6 +31,7 @@ static PyObject *row_of(Scanner *self, Scan *scan, Place line, Place end)
         if (found && scan->skip) {
             Looked event = {line, (size_t)(end - line), self->tokens, 0, NULL};
             given = narrowed_number(self, scan->skip, scan, given, &event, &known);
+            Py_XDECREF((PyObject *)event.at_host);
             if (given == NONE && PyErr_Occurred())
                 return NULL;
         }
@@ -129,13 +130,16 @@ static PyObject *scanner_scan(Scanner *self, PyObject *arguments)
         PyErr_SetString(PyExc_TypeError, "a Skip over fields and pieces that there are, or None, is needed");
         return NULL;
     }
-    Scan *scan = PyObject_New(Scan, self->scan_type);
-    if (!scan)
+    path = path == Py_None ? Py_NewRef(path) : PyUnicode_FromObject(path); /* exactly a text: it has no finalizer */
+    Scan *scan = path ? PyObject_New(Scan, self->scan_type) : NULL;
+    if (!scan) {
+        Py_XDECREF(path);
         return NULL;
+    }
     scan->scanner = (Scanner *)Py_NewRef((PyObject *)self);
     scan->data = Py_NewRef(data);
     scan->skip = skip == Py_None ? NULL : (Skip *)Py_NewRef(skip);
-    scan->path = Py_NewRef(path);
+    scan->path = path;
     scan->first = first;
     scan->position = position;
     scan->begin = scan->number = scan->clean = 0;
