@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import importlib.util
-import json
 import sys
 import threading
 import tracemalloc
@@ -25,69 +24,17 @@ from maxspan.engine.reference.detector import ReferenceDetector
 from maxspan.languages.eql.patterns import wildcard_test
 from maxspan.rules.model import Rule
 from maxspan.sources.chunk import Chunk
+from tests.kernel.asked import ALL, FAR, LATER, Asked, decoded, mask, number_of, skip_of
 
 pytestmark = pytest.mark.skipif(
     native.scan is None, reason="the compiled part of the kernel is not there: it needs a C compiler at installation"
 )
-
-ALL = b"\xff" * 8
-Texts = tuple[int, tuple[int, ...], tuple[Any, ...], tuple[Any, ...], tuple[Any, ...]]
 
 
 @pytest.fixture(autouse=True, scope="module")
 def way() -> Iterator[None]:
     """Run once: this is about the compiled part alone."""
     yield
-
-
-def mask(number: int) -> bytes:
-    return number.to_bytes(8, "little")
-
-
-def number_of(mask_: bytes) -> int:
-    return int.from_bytes(mask_, "little")
-
-
-def decoded(text: bytes) -> Any:
-    return json.loads(text)
-
-
-class Asked:
-    """A scanner of the field `v` behind the gate `g`, with one table of `v`; counts what it asks."""
-
-    def __init__(self, texts: Texts | None = None, *, module: Any = None) -> None:
-        self.values: list[bytes | None] = []
-        self.atoms: list[int] = []
-        self.roots = 0
-        self.answer: Callable[[Any], int] = lambda value: 1
-        self.root: Callable[[Any], int] = lambda row: 0
-        self.number: Callable[[bytes], int] = number_of
-        module = module or native.scan
-        answers = self._root, lambda row: 1, self._value, self._held, lambda mask_: self.number(mask_), decoded
-        self.scanner = module.Scanner(("g", "v"), (0,), ((1, ALL, texts),), 1, *answers)
-        self.scanner.add_plan(ALL, (0,))
-
-    def _root(self, row: Any) -> int:
-        self.roots += 1
-        return self.root(row)
-
-    def _value(self, column: int, text: bytes | None) -> bytes:
-        assert column == 0
-        self.values.append(text)
-        return mask(self.answer(None if text is None else decoded(text)))
-
-    def _held(self, column: int, atoms: bytes) -> bytes:
-        assert column == 0
-        self.atoms.append(number_of(atoms))
-        return mask(self.atoms[-1])
-
-    def masks(self, *events: Any) -> list[int | None]:
-        """Give the mask of each event, 0 for those that are passed over."""
-        data = b"\n".join(event if type(event) is bytes else json.dumps(event).encode() for event in events)
-        out: list[int | None] = [0] * len(events)
-        for row in self.scanner.scan(data):
-            out[row.number] = row.mask
-        return out
 
 
 # --- what is remembered ----------------------------------------------------------------------------------------------
@@ -222,7 +169,7 @@ def test_a_second_import_hides_nothing_from_the_first() -> None:
     for one in (asked, Asked((1, (), words, (), ()), module=other)):
         assert one.masks(*({"v": f"word {n}"} for n in range(40))) == [1] * 40
     with pytest.raises(TypeError):
-        asked.scanner.scan(b"", other.Skip(0, 1, lambda host: None, lambda mask_: True, other.Lane(1), mask(0)))
+        asked.scanner.scan(b"", skip_of(lambda host: None, module=other))
 
 
 # --- what goes wrong in Python ---------------------------------------------------------------------------------------
@@ -267,26 +214,55 @@ def test_errors_of_what_is_asked_are_told_and_the_next_line_is_read(place: int) 
 def test_errors_of_what_is_passed_over() -> None:
     assert native.scan is not None
     lane = native.scan.Lane(1)
-    answers: dict[str, Any] = {"lane": failing, "later": failing}
+    answers: dict[str, Any] = {"lane": failing, "program": failing}
     every = native.scan.Lane(1)
-    skip = native.scan.Skip(
-        0, 1, lambda host: answers["lane"](host), lambda mask_: answers["later"](mask_), every, mask(0)
-    )
+    skip = skip_of(lambda host: answers["lane"](host), lambda mask_: answers["program"](mask_), every=every)
     asked = Asked()
     line = b'{"g":"2024-05-01T10:00:00Z","v":"h"}'
-    for name, wrong in (("later", failing), ("lane", failing), ("lane", lambda host: 1)):
-        answers |= {"lane": lambda host: lane, "later": lambda mask_: True, name: wrong}
+    for name, wrong in (("program", failing), ("lane", failing), ("lane", lambda host: 1)):
+        answers |= {"lane": lambda host: lane, "program": lambda mask_: LATER, name: wrong}
         with pytest.raises((Odd, TypeError)):
             next(asked.scanner.scan(line, skip))
     answers["lane"] = lambda host: native.scan.Lane(2) if native.scan is not None else None
     with pytest.raises(TypeError):
         next(asked.scanner.scan(line, skip))
     answers["lane"] = lambda host: None
-    assert len(list(asked.scanner.scan(line, skip))) == 1
+    assert [row.narrowed for row in asked.scanner.scan(line, skip)] == [False]
     answers["lane"] = lambda host: lane
     assert list(asked.scanner.scan(line, skip)) == []
     assert lane.passed == mask(1)
     assert every.passed == mask(0)
+
+
+PROGRAMS: dict[str, Any] = {
+    "none": None,
+    "a list": [(), (), (), ()],
+    "too short": ((), (), ()),
+    "too long": ((), (), (), (), ()),
+    "no such stage": ((1,), (), (), ()),
+    "no such opener": ((), (0,), (), ()),
+    "no such sample": ((), (), (0,), (1,)),
+    "a stage below": ((-1,), (), (), ()),
+    "a huge stage": ((2**80,), (), (), ()),
+    "texts": (("0",), (), (), ()),
+    "roles of nothing": ((), (), (), (1,)),
+    "no tuple of roles": ((), (), (), [1]),
+    "no tuple of stages": ([0], (), (), ()),
+}
+
+
+@pytest.mark.parametrize("program", PROGRAMS.values(), ids=list(PROGRAMS))
+def test_programs_of_nonsense(program: Any) -> None:
+    assert native.scan is not None
+    lane = native.scan.Lane(1)
+    answers = [program]
+    skip = skip_of(lambda host: lane, lambda mask_: answers[0])
+    asked = Asked()
+    line = b'{"g":"2024-05-01T10:00:00Z","v":"h"}'
+    with pytest.raises((TypeError, ValueError, OverflowError, SystemError)):
+        next(asked.scanner.scan(line, skip))
+    answers[0] = LATER
+    assert list(asked.scanner.scan(line, skip)) == []
 
 
 def test_what_joins_across_hosts_has_a_lane_of_its_own() -> None:
@@ -295,24 +271,49 @@ def test_what_joins_across_hosts_has_a_lane_of_its_own() -> None:
     lane, every = module.Lane(1), module.Lane(1)
     asked = Asked()
     line = b'{"g":"2024-05-01T10:00:00Z","v":"h"}'
-    skip = module.Skip(0, 1, lambda host: lane, lambda mask_: True, every, mask(1))
-    every.open = mask(1)
+    keys = module.Keys(1, 1)
+    skip = skip_of(lambda host: lane, every=every, across=True, keys=keys)
+    keys.open(None, FAR, 0)
+    every.until_ns = FAR
     assert len(list(asked.scanner.scan(line, skip))) == 1
-    every.open = mask(0)
+    every.until_ns = 0
     assert list(asked.scanner.scan(line, skip)) == []
     assert (lane.passed, every.passed) == (mask(0), mask(1))
+
+
+def test_what_is_open_is_open_at_its_host_and_for_its_keys() -> None:
+    assert native.scan is not None
+    module = native.scan
+    lane, keys = module.Lane(1), module.Keys(1, 1)
+    skip = skip_of(lambda host: lane, keys=keys)
+    asked = Asked()
+    line = b'{"g":"2024-05-01T10:00:00Z","v":"h"}'
+    for opened_ns, until_ns, expected in ((0, 0, 0), (0, FAR, 0), (FAR, 0, 0), (FAR, FAR, 1)):
+        lane.until_ns = opened_ns
+        keys.open(None, until_ns, 0)
+        skip = skip_of(lambda host: lane, keys=keys)
+        assert len(list(asked.scanner.scan(line, skip))) == expected, (opened_ns, until_ns)
+        keys = module.Keys(1, 1)
+    lane.until_ns = 0
+    lane.keep = mask(1)
+    assert [row.narrowed for row in asked.scanner.scan(line, skip)] == [False]
+    lane.keep, lane.from_ns = mask(0), FAR
+    assert [row.narrowed for row in asked.scanner.scan(line, skip)] == [False]
+    lane.from_ns = 0
+    assert list(asked.scanner.scan(line, skip)) == []
 
 
 def test_lanes_and_masks_have_the_words_of_the_scanner() -> None:
     assert native.scan is not None
     module = native.scan
-    with pytest.raises(TypeError):
-        module.Skip(0, 1, lambda host: None, lambda mask_: True, module.Lane(2), mask(0))
-    with pytest.raises(TypeError):
-        module.Skip(0, 1, lambda host: None, lambda mask_: True, None, mask(0))
-    skip = module.Skip(0, 1, lambda host: None, lambda mask_: True, module.Lane(2), bytes(16))
+    for every in (None, 1, Asked().scanner, module.Keys(1, 1)):
+        with pytest.raises(TypeError):
+            module.Skip(2, 0, 1, 1, lambda host: None, lambda mask_: LATER, every, True)
+    skip = module.Skip(2, 0, 1, 1, lambda host: None, lambda mask_: LATER, module.Lane(2), True)
     with pytest.raises(TypeError):
         Asked().scanner.scan(b"", skip)
+    with pytest.raises(ValueError, match="mask"):
+        skip.add_stage(mask(1), module.Keys(1, 1), False, False, (), ())
 
 
 def test_hosts_with_long_names_are_asked_for_anew() -> None:
@@ -325,7 +326,8 @@ def test_hosts_with_long_names_are_asked_for_anew() -> None:
         calls.append(0)
         return lanes.setdefault(host, module.Lane(1))
 
-    skip = module.Skip(0, 1, lane_of, lambda mask_: True, module.Lane(1), mask(0))
+    keys = module.Keys(1, 1)
+    skip = skip_of(lane_of, keys=keys)
     asked = Asked()
     lines = [b'{"g":"2024-05-01T10:00:%02dZ","v":"%d%s"}' % (n % 60, n, b"h" * 200_000) for n in range(120)]
     for line in lines:
@@ -335,8 +337,9 @@ def test_hosts_with_long_names_are_asked_for_anew() -> None:
     assert len(calls) == 120, "the last one is known"
     assert list(asked.scanner.scan(lines[0], skip)) == []
     assert (len(calls), len(lanes)) == (121, 120), "the first one was forgotten"
+    keys.open(None, FAR, 0)
     for lane in lanes.values():
-        lane.open = mask(1)
+        lane.until_ns = FAR
     assert len(list(asked.scanner.scan(b"\n".join(lines), skip))) == 120
 
 
@@ -483,7 +486,9 @@ def test_other_parts_of_nonsense() -> None:
     lane = module.Lane(2)
     for wrong in (b"", ALL, 1, None):
         with pytest.raises((TypeError, ValueError)):
-            lane.open = wrong
+            lane.keep = wrong
+        with pytest.raises((TypeError, ValueError)):
+            lane.passed = wrong
     with pytest.raises(TypeError):
         del lane.passed
     with pytest.raises(OverflowError):
@@ -495,11 +500,15 @@ def test_other_parts_of_nonsense() -> None:
     for skip in (
         1,
         lane,
-        module.Skip(2, 0, None, None, lane, lane.open),
-        module.Skip(0, 2**31, None, None, lane, lane.open),
+        module.Skip(2, 0, 1, 1, None, None, lane, True),
+        module.Skip(3, 0, 1, 1, None, None, module.Lane(1), True),
+        module.Skip(1, 0, 0, 0, None, None, module.Lane(1), True),
     ):
         with pytest.raises(TypeError):
             asked.scanner.scan(b"", skip)
+    for places in ((2, 2, 0, 0), (2, 0, 2, 0), (2, 0, 0, 2), (2, 0, 0, 2**31), (0, 0, 0, 0)):
+        with pytest.raises(TypeError):
+            module.Skip(*places, None, None, lane, True)
     for data in ("", bytearray(b"{}"), memoryview(b"{}"), None):
         with pytest.raises(TypeError):
             asked.scanner.scan(data)

@@ -182,6 +182,7 @@ class Skipping:
             if (
                 rule.begins_alone
                 and role.numbers == (0,)
+                and role in self._own_masks  # not one that no event can fulfil
                 and role.read_keys is not None
                 and (rule.names.timestamp, rule.names.tiebreaker) == (_NAMES.timestamp, _NAMES.tiebreaker)
             ):

@@ -262,34 +262,67 @@ static PyObject *parked_item(Parked *one, uint64_t roles)
                          (unsigned long long)roles);
 }
 
+/* Whether an event waits that begins a sequence with this key and with others. */
+static int has_other_keys(const Lane *self, uint32_t opener, uint64_t hash)
+{
+    for (const Parked *one = self->first; one; one = one->next) {
+        int has_it = 0, has_others = 0;
+        for (uint32_t n = 0; n < one->count; n++)
+            if (one->begun[n].opener == opener)
+                *(one->begun[n].hash == hash ? &has_it : &has_others) = 1;
+        if (has_it && has_others)
+            return 1;
+    }
+    return 0;
+}
+
+/* Adds to a list the events of an opener with a key, or all (0), that may be continued at a time; -1 for an error. */
+static int lane_take(Lane *self, uint32_t opener, uint64_t hash, int64_t from_ns, PyObject *out)
+{
+    for (Parked *one = self->first; one; one = one->next) {
+        uint32_t n = 0;
+        while (n < one->count && (one->begun[n].opener != opener || one->begun[n].until_ns < from_ns ||
+                                  (hash && one->begun[n].hash != hash)))
+            n++;
+        if (n == one->count)
+            continue;
+        PyObject *item = parked_item(one, 1);
+        int bad = !item || PyList_Append(out, item);
+        Py_XDECREF(item);
+        if (bad)
+            return -1;
+        for (n = 0; n < one->count; n++) /* its other keys come with it */
+            if (one->begun[n].opener == opener) {
+                one->begun[n].opener = NONE;
+                one->left--;
+            }
+    }
+    lane_drop_empty(self);
+    return 0;
+}
+
+/* Keys of one event meet the same sequences: what has several is taken with all that waits, so that the events of each
+ * key stay in order. */
 static PyObject *lane_parked(Lane *self, PyObject *arguments)
 {
     unsigned opener;
     long long from_ns = NEVER;
     PyObject *texts;
     uint64_t hash = 0;
-    if (!PyArg_ParseTuple(arguments, "IO|L", &opener, &texts, &from_ns) || (texts != Py_None && hash_of_texts(texts, &hash)))
+    if (!PyArg_ParseTuple(arguments, "IO|L", &opener, &texts, &from_ns) ||
+        (texts != Py_None && hash_of_texts(texts, &hash)))
         return NULL;
     PyObject *out = PyList_New(0);
-    for (Parked *one = self->first; one && out; one = one->next)
-        for (uint32_t n = 0; n < one->count; n++) {
-            if (one->begun[n].opener != opener || (hash && one->begun[n].hash != hash))
-                continue;
-            if (one->begun[n].until_ns < from_ns)
-                continue;
-            PyObject *item = parked_item(one, 1);
-            if (!item || PyList_Append(out, item))
-                Py_CLEAR(out);
-            Py_XDECREF(item);
-            if (!out)
-                return NULL;
-            for (uint32_t other = 0; other < one->count; other++) /* its other keys come with it */
-                if (one->begun[other].opener == opener) {
-                    one->begun[other].opener = NONE;
-                    one->left--;
-                }
-        }
-    lane_drop_empty(self);
+    if (!out || opener == NONE)
+        return out;
+    if (hash && has_other_keys(self, opener, hash))
+        hash = 0;
+    int collects = PyGC_Disable(); /* a finalizer could ask for the same events */
+    int bad = lane_take(self, opener, hash, from_ns, out);
+    if (collects)
+        PyGC_Enable();
+    if (bad)
+        Py_CLEAR(out);
     return out;
 }
 

@@ -211,6 +211,7 @@ static int look(Scanner *self, Skip *skip, Looked *event)
     if (!time.length || !time_from(event->line + time.begin, time.length, &event->now_ns))
         return 0;
     event->at_host = skip_lane(skip, self->lane_type, event->line + host.begin, host.length);
+    Py_XINCREF((PyObject *)event->at_host); /* hosts may be forgotten while Python is asked */
     return event->at_host ? 1 : PyErr_Occurred() ? -1 : 0;
 }
 
@@ -246,9 +247,14 @@ static int shut(Skip *skip, const Program *program, int keeps, const Looked *eve
 /* Gives the program of a mask that Python knows; NULL for an error. */
 static const Program *program_for(Scanner *self, Skip *skip, uint32_t given)
 {
-    if (!self->programs[given])
-        self->programs[given] = program_of(skip, self->given_objects[given]);
-    return self->programs[given];
+    Program *known = self->programs[given];
+    if (!known || known->serial != skip->serial) {
+        free(known);
+        self->programs[given] = NULL;
+        known = program_of(skip, self->given_objects[given]);
+        self->programs[given] = known;
+    }
+    return known;
 }
 
 /* Gives the number of `mask`, which has less than the given one; NONE for an error, or where nothing is left. */
@@ -329,14 +335,16 @@ static PyObject *scanner_narrow(Scanner *self, PyObject *arguments)
     }
     if (mask_from(self, mask, self->mask))
         return NULL;
-    uint32_t given = given_number(self);
-    if (given == NONE)
-        return NULL;
     Looked event = {(const uint8_t *)row_text(one), (size_t)(one->end - one->begin), one->tokens, 0, NULL, NULL, 0, 0};
+    PyObject *data = Py_NewRef(one->data); /* the row gives it up when it is asked for its line */
     int known = 1;
     self->busy = 1;
-    given = narrowed_number(self, (Skip *)skip, 0, 0, given, &event, &known);
+    uint32_t given = given_number(self);
+    if (given != NONE)
+        given = narrowed_number(self, (Skip *)skip, 0, 0, given, &event, &known);
     self->busy = 0;
+    Py_XDECREF((PyObject *)event.at_host);
+    Py_DECREF(data);
     if (PyErr_Occurred())
         return NULL;
     if (!known)

@@ -31,10 +31,13 @@ static PyObject *row_of(Scanner *self, Scan *scan, Place line, Place end)
         known = 1;
         if (found && scan->skip) {
             Skip *skip = scan->skip;
+            /* what callers say of where a chunk stands may be nonsense */
             Looked event = {line, (size_t)(end - line), self->tokens, 0, NULL, scan->path,
-                            scan->first + scan->number, scan->position + scan->clean};
+                            (Py_ssize_t)((size_t)scan->first + (size_t)scan->number),
+                            (Py_ssize_t)((size_t)scan->position + (size_t)scan->clean)};
             given = skip->waits ? waiting_number(self, skip, given, &event)
                                 : narrowed_number(self, skip, skip->parks, 1, given, &event, &known);
+            Py_XDECREF((PyObject *)event.at_host);
             if (given == NONE && PyErr_Occurred())
                 return NULL;
         }
@@ -133,13 +136,16 @@ static PyObject *scanner_scan(Scanner *self, PyObject *arguments)
         PyErr_SetString(PyExc_TypeError, "a Skip over fields and pieces that there are, or None, is needed");
         return NULL;
     }
-    Scan *scan = PyObject_New(Scan, self->scan_type);
-    if (!scan)
+    path = path == Py_None ? Py_NewRef(path) : PyUnicode_FromObject(path); /* exactly a text: it has no finalizer */
+    Scan *scan = path ? PyObject_New(Scan, self->scan_type) : NULL;
+    if (!scan) {
+        Py_XDECREF(path);
         return NULL;
+    }
     scan->scanner = (Scanner *)Py_NewRef((PyObject *)self);
     scan->data = Py_NewRef(data);
     scan->skip = skip == Py_None ? NULL : (Skip *)Py_NewRef(skip);
-    scan->path = Py_NewRef(path);
+    scan->path = path;
     scan->first = first;
     scan->position = position;
     scan->begin = scan->number = scan->clean = 0;

@@ -45,8 +45,9 @@ typedef struct {
     Parked *first, *last;
 } Sample;
 
-/* What a mask has: numbers of later stages, then of openers, then of samples, each with its roles. */
+/* What a mask has for the Skip of a serial number: later stages, then openers, then samples, each with its roles. */
 typedef struct {
+    uint64_t serial;
     uint32_t stages, openers, samples;
     uint64_t numbers[];
 } Program;
@@ -54,6 +55,7 @@ typedef struct {
 /* `hosts` are by how JSON writes their names. */
 typedef struct {
     PyObject_HEAD
+    uint64_t serial; /* no other Skip has it */
     PyObject *lane_of, *program;
     Lane *every; /* of sequences that join across hosts */
     uint32_t time, host, tie, fields;
@@ -98,6 +100,8 @@ static PyObject *skip_new(PyTypeObject *type, PyObject *arguments, PyObject *Py_
     Skip *self = (Skip *)((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
     if (!self)
         return NULL;
+    static uint64_t made;
+    self->serial = ++made;
     self->fields = fields;
     self->time = time;
     self->host = host;
@@ -249,11 +253,15 @@ static int by_from(Skip *self, PyObject *fields, PyObject *required, By *by)
 
 static uint64_t *own_from(Skip *self, const char *bytes, Py_ssize_t length)
 {
-    uint64_t *own = (size_t)length == self->words * 8 ? malloc((size_t)length) : NULL;
-    if (!own)
+    if ((size_t)length != self->words * 8) {
         PyErr_SetString(PyExc_ValueError, "a mask of another length");
-    else
+        return NULL;
+    }
+    uint64_t *own = malloc((size_t)length);
+    if (own)
         memcpy(own, bytes, (size_t)length);
+    else
+        PyErr_NoMemory();
     return own;
 }
 
@@ -296,6 +304,10 @@ static PyObject *skip_add_opener(Skip *self, PyObject *arguments)
     if (!PyArg_ParseTuple(arguments, "y#pOOOL", &own, &length, &opener.across, &fields, &required, &stages,
                           &maxspan_ns))
         return NULL;
+    if (maxspan_ns < 0) {
+        PyErr_SetString(PyExc_ValueError, "a maxspan is not negative");
+        return NULL;
+    }
     Opener *more = realloc(self->openers, (self->opener_count + 1) * sizeof *more);
     if (!more)
         return PyErr_NoMemory();
@@ -372,18 +384,23 @@ static PyObject *skip_sampled(Skip *self, PyObject *number)
 {
     Sample *sample = sample_at(self, number);
     PyObject *out = sample ? PyList_New(0) : NULL;
-    for (Parked *one = out ? sample->first : NULL; one; one = one->next) {
+    if (!out)
+        return NULL;
+    int collects = PyGC_Disable(); /* a finalizer could ask for the same events */
+    Py_ssize_t bytes = 0;
+    for (Parked *one = sample->first; one && out; one = one->next) {
         PyObject *item = parked_item(one, one->begun->hash);
+        bytes += (Py_ssize_t)parked_size(one);
         if (!item || PyList_Append(out, item))
             Py_CLEAR(out);
         Py_XDECREF(item);
-        if (!out)
-            return NULL;
     }
-    for (Parked *one = out ? sample->first : NULL; one; one = one->next)
-        self->sample_bytes -= (Py_ssize_t)parked_size(one);
-    if (out)
+    if (out) {
+        self->sample_bytes -= bytes;
         sample_forget(sample);
+    }
+    if (collects)
+        PyGC_Enable();
     return out;
 }
 
@@ -412,7 +429,7 @@ static Program *program_of(Skip *self, PyObject *mask)
     }
     if (out) {
         uint64_t *number = out->numbers;
-        *out = (Program){counts[0], counts[1], counts[2]};
+        *out = (Program){self->serial, counts[0], counts[1], counts[2]};
         for (int list = 0; list < 3; list++)
             for (uint32_t n = 0; n < counts[list]; n++)
                 *number++ = lists[list][n];

@@ -164,6 +164,7 @@ static int lane_go_on(Scanner *self, Skip *skip, Lane *lane, int64_t until_ns)
         int known;
         if (given != NONE)
             given = narrowed_number(self, skip, skip->parks, 0, given, &event, &known);
+        Py_XDECREF((PyObject *)event.at_host);
         if (PyErr_Occurred())
             return -1;
         if (given != NONE) {
@@ -258,7 +259,12 @@ static PyObject *scanner_turns(Scanner *self, PyObject *arguments)
         PyErr_SetString(PyExc_TypeError, "a Lane of this scanner's pieces is needed");
         return NULL;
     }
+    if (self->busy) {
+        PyErr_SetString(PyExc_RuntimeError, "the scanner is at work already");
+        return NULL;
+    }
     PyObject *out = PyList_New(0);
+    self->busy = 1;
     while (out && lane->turn_count && lane->turns[0]->time_ns <= until_ns) {
         PyObject *item = turn_item(self, lane->turns[0]);
         if (!item || PyList_Append(out, item))
@@ -267,6 +273,7 @@ static PyObject *scanner_turns(Scanner *self, PyObject *arguments)
         if (out)
             turn_free(lane_pop(lane));
     }
+    self->busy = 0;
     return out;
 }
 
