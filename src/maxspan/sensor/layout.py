@@ -235,3 +235,5 @@ MAX_CPUS: Final = 256
 BUFFERS_PER_CPU: Final = 2
 # Marks the end of a watched path (WATCHED in paths.h).
 WATCHED: Final = 0x80000000
+# Marks the number of a node below which "*" leads on (HAS_ANY in paths.h).
+HAS_ANY: Final = 0x10000000

@@ -10,6 +10,8 @@
 
 #define FMODE_WRITE 0x2
 #define FMODE_CREATED 0x100000
+#define O_ACCMODE 03
+#define O_CREAT 0100
 #define O_TRUNC 01000
 #define AT_FDCWD -100
 #define AT_REMOVEDIR 0x200
@@ -37,14 +39,23 @@ static always_inline u32 truncates(u64 cookie)
 	return flags & O_TRUNC;
 }
 
+/* Most opens only read: their flags say so, and nothing else has to be looked at. Flags behind a pointer do not count,
+ * another thread may have changed them since. */
+static always_inline int only_reads(u64 cookie)
+{
+	return field_of(cookie, 0) == OPEN_FLAGS_ARGUMENT && !(argument(field_of(cookie, 1)) & (O_ACCMODE | O_CREAT));
+}
+
 /* open, openat, openat2, creat, open_by_handle_at: the result is the descriptor. */
 SEC("tracepoint")
 int on_open(struct trace_event_raw_sys_exit *ctx)
 {
-	struct task_struct *task = current_task();
-
 	if (ctx->ret < 0)
 		return 0;
+	u64 cookie = bpf_get_attach_cookie(ctx);
+	if (only_reads(cookie))
+		return 0;
+	struct task_struct *task = current_task();
 	struct file *file = file_of(task, ctx->ret);
 	u32 mode = READ(file, f_mode);
 	if (!(mode & (FMODE_WRITE | FMODE_CREATED)))
@@ -76,7 +87,7 @@ int on_open(struct trace_event_raw_sys_exit *ctx)
 	record->reserved = 0;
 	if (mode & FMODE_CREATED)
 		record->head.flags |= FLAG_CREATED;
-	else if (truncates(bpf_get_attach_cookie(ctx)))
+	else if (truncates(cookie))
 		record->head.flags |= FLAG_TRUNCATED;
 	if (walked & WALK_CLIPPED)
 		record->head.flags |= FLAG_PATH_CLIPPED;
@@ -144,10 +155,9 @@ static always_inline s32 descriptor_of(u32 place)
 SEC("tracepoint")
 int on_path(struct trace_event_raw_sys_exit *ctx)
 {
-	struct task_struct *task = current_task();
-
 	if (ctx->ret != 0)
 		return 0;
+	struct task_struct *task = current_task();
 	u64 cookie = bpf_get_attach_cookie(ctx);
 	u32 operation = field_of(cookie, 0), second_place = field_of(cookie, 4);
 	s32 taken = take_slot(KIND_PATH);
