@@ -8,6 +8,7 @@ import secrets
 import select
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from importlib import resources
 from typing import Final
 
@@ -26,8 +27,12 @@ from maxspan.sensor.watchlist import WatchList
 RING_BYTES: Final = 8 * 1024 * 1024
 # Records a call of `poll`: enough to make the call itself cheap, few enough to stay responsive.
 BATCH: Final = 4096
-# After something came, wait this long for more: one look at the ring costs as much as some records.
-GATHER_S: Final = 0.02
+# Looks at the ring are this far apart while records come: one costs as much as a dozen of them, and slows others.
+PACE_S: Final = 0.2
+# After the first record in a while, and for a program that was never seen: it may be gone soon, with what it ran.
+HURRY_S: Final = 0.02
+# The kernel wakes the reader each time that this part of the ring has filled up.
+WAKES: Final = 8
 # Readings of the counters until they balance; a probe that runs meanwhile makes them differ for microseconds.
 READINGS: Final = 20
 # Counts what a probe could not look at: the kernel skips one that interrupts a probe on the same CPU.
@@ -39,6 +44,7 @@ class BpfBackend:
 
     `watched`: paths whose files are reported (see `WatchList`; without any, there are no `open` and `path` records).
     `environment`: names of the variables that `Exec` carries. `ring_bytes`: size of the ring buffer, a power of two.
+    `hurry`: programs that were not told by `know` are handed out without waiting for more.
 
     Numbers of processes and users are those of the host; so is the own pid, by which records are marked as `own`: a
     container needs the host's pid namespace for that.
@@ -48,19 +54,27 @@ class BpfBackend:
     """
 
     name: str = "bpf"
+    pace_s: float = PACE_S
 
     def __init__(
-        self, *, watched: Iterable[str] = (), environment: Iterable[str] = (), ring_bytes: int = RING_BYTES
+        self,
+        *,
+        watched: Iterable[str] = (),
+        environment: Iterable[str] = (),
+        ring_bytes: int = RING_BYTES,
+        hurry: bool = False,
     ) -> None:
         if ring_bytes < mmap.PAGESIZE or ring_bytes & (ring_bytes - 1):
             raise SensorError(f"the ring buffer must be a power of two of at least {mmap.PAGESIZE} bytes")
         self.watch_list = WatchList(watched)
         self._environment = frozenset(environment)
         self._ring_bytes = ring_bytes
+        self._hurry = hurry
         self._missing: dict[str, str] = {}
         self._object: BpfObject | None = None
         self._ring: RingBuffer | None = None
         self._counters: mmap.mmap | None = None
+        self._reader: mmap.mmap | None = None
         self._epoll: select.epoll | None = None
         self._cpus = 0
         self._drained = 0.0
@@ -94,7 +108,9 @@ class BpfBackend:
         loaded.set_max_entries("events", self._ring_bytes)
         loaded.set_max_entries("slots", self._cpus * layout.BUFFERS_PER_CPU)
         loaded.set_max_entries("watched", max(1, len(entries)))
-        settings = layout.SETTINGS.struct.pack(os.getpid(), bool(self._environment), secrets.randbits(64))
+        settings = layout.SETTINGS.struct.pack(
+            os.getpid(), bool(self._environment), secrets.randbits(64), self._ring_bytes // WAKES, self._hurry
+        )
         loaded.set_initial_value(".rodata.settings", settings)
         left_out = self._left_out(btf)
         for program in left_out:
@@ -105,7 +121,9 @@ class BpfBackend:
         self._counters = mmap.mmap(loaded.map_fd(".bss"), size, prot=mmap.PROT_READ)
         self._ring = RingBuffer(loaded.map_fd("events"), self._ring_bytes)
         self._epoll = select.epoll()
-        self._epoll.register(loaded.map_fd("events"), select.EPOLLIN)
+        # Each wake-up counts once; else all that waits would end every sleep.
+        self._epoll.register(loaded.map_fd("events"), select.EPOLLIN | select.EPOLLET)
+        self._reader = mmap.mmap(loaded.map_fd(".data.reader"), mmap.PAGESIZE)
         self._attach(loaded, left_out)
 
     def _left_out(self, btf: bytes) -> set[str]:
@@ -149,21 +167,43 @@ class BpfBackend:
             raise SensorError("the BPF backend is not started")
         end = time.monotonic() + timeout_ms / 1000
         if timeout_ms > 0:
-            self._gather(self._ring, end)
+            self._gather(self._ring, self._epoll, end)
         records = self._drain(self._ring)
-        if not records and timeout_ms > 0:
-            left = end - time.monotonic()
-            if left > 0 and self._epoll.poll(left):
-                time.sleep(min(GATHER_S, max(0.0, end - time.monotonic())))
+        if not records and timeout_ms > 0 and self._sleep(self._ring, self._epoll, end - time.monotonic()):
+            time.sleep(min(HURRY_S, max(0.0, end - time.monotonic())))
             records = self._drain(self._ring)
         return records
 
-    def _gather(self, ring: RingBuffer, end: float) -> None:
-        """Wait a moment when the ring was emptied just now and is far from full."""
-        now = time.monotonic()
-        wait = min(self._drained + GATHER_S, end) - now
-        if wait > 0 and ring.pending_bytes < ring.size // 8:
-            time.sleep(wait)
+    def _gather(self, ring: RingBuffer, epoll: select.epoll, end: float) -> None:
+        """Wait until the next look is due. The kernel ends that for a program that is new, and when the ring fills up."""
+        wait = min(self._drained + PACE_S, end) - time.monotonic()
+        if wait > 0 and ring.pending_bytes < ring.size // WAKES and epoll.poll(wait):
+            time.sleep(max(0.0, min(self._drained + HURRY_S, end) - time.monotonic()))
+
+    def _sleep(self, ring: RingBuffer, epoll: select.epoll, seconds: float) -> bool:
+        """Wait for the first record. One that comes just when the kernel is told so may be seen at the end only."""
+        if seconds <= 0:
+            return False
+        self._tell(waits=True)
+        try:
+            return ring.pending_bytes > 0 or bool(epoll.poll(seconds))
+        finally:
+            self._tell(waits=False)
+
+    def _tell(self, *, waits: bool) -> None:
+        if self._reader is not None:
+            self._reader[0] = waits
+
+    def know(self, key: tuple[int, ...]) -> None:
+        """A program (see `processes.key_of`) whose events may wait for more from here on."""
+        if self._object is None or not self._hurry:
+            return
+        device, inode, size, modified, changed = key
+        modified_s, modified_ns = divmod(modified, 1_000_000_000)
+        changed_s, changed_ns = divmod(changed, 1_000_000_000)
+        image = layout.IMAGE.struct.pack(inode, size, modified_s, changed_s, modified_ns, changed_ns, device, 0)
+        with suppress(SensorError):  # then it goes on to hurry
+            self._object.update("known_programs", {image: b"\1"})
 
     def _drain(self, ring: RingBuffer) -> list[Record]:
         if self.clock.renew():
@@ -211,6 +251,9 @@ class BpfBackend:
         if self._counters:
             self._counters.close()
             self._counters = None
+        if self._reader:
+            self._reader.close()
+            self._reader = None
         if self._object:
             self._object.close()
             self._object = None

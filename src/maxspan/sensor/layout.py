@@ -201,7 +201,15 @@ BPF: Final = Layout(
 IDS_CHANGE: Final = Layout(
     "ids_record", ("head", HEAD), ("ids", IDS), ("change", "I"), ("reserved", "I"), ("comm", "16s"), raw=("ids",)
 )
-SETTINGS: Final = Layout("settings", ("own_pid", "I"), ("environment_wanted", "I"), ("secret", "Q"))
+SETTINGS: Final = Layout(
+    "settings",
+    ("own_pid", "I"),
+    ("environment_wanted", "I"),
+    ("secret", "Q"),
+    ("wake_bytes", "I"),
+    ("hurry_wanted", "I"),
+)
+READER: Final = Layout("reader", ("waits", "I"), ("reserved", "I"))
 WATCH_KEY: Final = Layout("watch_key", ("node", "I"), ("name", "28s"))
 COUNTERS: Final = Layout("counters", ("seen", "Q"), ("sent", "Q"), ("lost", "Q"), ("clipped", "Q"))
 
@@ -222,6 +230,7 @@ LAYOUTS: Final = (
     BPF,
     IDS_CHANGE,
     SETTINGS,
+    READER,
     WATCH_KEY,
     COUNTERS,
 )

@@ -81,7 +81,7 @@ class Watcher:
         self._display = display
         #: Until then matches may still wait for events that come out of order; a moment more than the rules wait.
         self._settled_at = 0.0
-        self._lateness_s = lateness_ms / 1000 + 0.005
+        self._lateness_s = max(lateness_ms / 1000, collector.backend.pace_s) + 0.005
         self._losses = Losses(time.time_ns())
         self._lines = 1
         self._failing: dict[str, tuple[str, float]] = {}

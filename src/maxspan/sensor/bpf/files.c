@@ -95,7 +95,7 @@ int on_open(struct trace_event_raw_sys_exit *ctx)
 		record->head.flags |= FLAG_DELETED;
 	if (where & UNSURE)
 		record->head.flags |= FLAG_UNSURE;
-	send_slot(slot, struct open_record, KIND_OPEN, walked & WALK_BYTES);
+	send_slot(slot, struct open_record, KIND_OPEN, walked & WALK_BYTES, 0);
 	return 0;
 }
 
@@ -210,6 +210,6 @@ int on_path(struct trace_event_raw_sys_exit *ctx)
 		record->head.flags |= FLAG_PATH_CLIPPED;
 	if (where & UNSURE)
 		record->head.flags |= FLAG_UNSURE;
-	send_slot(slot, struct path_record, KIND_PATH, offset);
+	send_slot(slot, struct path_record, KIND_PATH, offset, 0);
 	return 0;
 }

@@ -65,7 +65,7 @@ static always_inline u64 announce_cgroup(struct task_struct *task)
 	record->cgroup = id;
 	record->path_bytes = bytes;
 	record->reserved = 0;
-	if (send_slot(slot, struct cgroup_record, KIND_CGROUP, bytes))
+	if (send_slot(slot, struct cgroup_record, KIND_CGROUP, bytes, 0))
 		bpf_map_update_elem(&cgroups_sent, &id, &one, BPF_ANY);
 	return id;
 }
@@ -137,6 +137,23 @@ noinline u32 describe(u32 index, u32 fd)
 			fill_flow(&descriptor->flow, sk);
 	}
 	return 0;
+}
+
+/* Programs whose hash the reader knows, by their image with a mode of 0. The others may be gone soon: an event of theirs
+ * does not wait for more. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct image);
+	__type(value, u8);
+} known_programs SEC(".maps");
+
+static noinline int known_program(struct image *image)
+{
+	struct image key = *image;
+
+	key.mode = 0;
+	return bpf_map_lookup_elem(&known_programs, &key) != 0;
 }
 
 /* Copy `from`..`to` of user memory to the data at `offset`; at most `limit` bytes (a mask). Returns the bytes. */
@@ -218,7 +235,7 @@ int on_exec(u64 *ctx)
 	}
 	record->environment_bytes = bytes;
 	offset += bytes;
-	send_slot(slot, struct exec_record, KIND_EXEC, offset);
+	send_slot(slot, struct exec_record, KIND_EXEC, offset, settings.hurry_wanted && !known_program(&record->image));
 	return 0;
 }
 
