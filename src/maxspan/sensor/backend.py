@@ -36,7 +36,7 @@ class Backend(Protocol):
 
     @property
     def pace_s(self) -> float:
-        """How far apart in seconds the batches are while records come; 0 for one that hands out at once."""
+        """How far apart in seconds the batches are at present, if records come; 0 for one that hands out at once."""
 
     @property
     def missing_fields(self) -> Mapping[str, str]:

@@ -27,10 +27,13 @@ from maxspan.sensor.watchlist import WatchList
 RING_BYTES: Final = 8 * 1024 * 1024
 # Records a call of `poll`: enough to make the call itself cheap, few enough to stay responsive.
 BATCH: Final = 4096
-# Looks at the ring are this far apart while records come: one costs as much as a dozen of them, and slows others.
-PACE_S: Final = 0.2
-# After the first record in a while, and for a program that was never seen: it may be gone soon, with what it ran.
+# The first record in a while, and one of a program that was never seen (it may be gone soon), wait this long for more.
 HURRY_S: Final = 0.02
+# While records go on to come, each look at the ring is twice as far from the one before, up to this: a look costs as much
+# as dozens of records, since everything has left the processor's caches meanwhile.
+PACE_S: Final = 0.25
+# Without a record for so long, looks begin to be close again.
+QUIET_S: Final = 1.0
 # The kernel wakes the reader each time that this part of the ring has filled up.
 WAKES: Final = 8
 # Readings of the counters until they balance; a probe that runs meanwhile makes them differ for microseconds.
@@ -54,7 +57,6 @@ class BpfBackend:
     """
 
     name: str = "bpf"
-    pace_s: float = PACE_S
 
     def __init__(
         self,
@@ -77,9 +79,14 @@ class BpfBackend:
         self._reader: mmap.mmap | None = None
         self._epoll: select.epoll | None = None
         self._cpus = 0
-        self._drained = 0.0
+        self._drained = self._came = 0.0
+        self._pace = HURRY_S
         self.clock = BootClock()
         self._decoder = Decoder(offset_ns=self.clock.offset_ns, environment=self._environment)
+
+    @property
+    def pace_s(self) -> float:
+        return self._pace
 
     @property
     def missing_fields(self) -> Mapping[str, str]:
@@ -172,11 +179,15 @@ class BpfBackend:
         if not records and timeout_ms > 0 and self._sleep(self._ring, self._epoll, end - time.monotonic()):
             time.sleep(min(HURRY_S, max(0.0, end - time.monotonic())))
             records = self._drain(self._ring)
+        if records and timeout_ms > 0:
+            now = time.monotonic()
+            self._pace = min(2 * self._pace, PACE_S) if now < self._came + QUIET_S else HURRY_S
+            self._came = now
         return records
 
     def _gather(self, ring: RingBuffer, epoll: select.epoll, end: float) -> None:
         """Wait until the next look is due. The kernel ends that for a program that is new, and when the ring fills up."""
-        wait = min(self._drained + PACE_S, end) - time.monotonic()
+        wait = min(self._drained + self._pace, end) - time.monotonic()
         if wait > 0 and ring.pending_bytes < ring.size // WAKES and epoll.poll(wait):
             time.sleep(max(0.0, min(self._drained + HURRY_S, end) - time.monotonic()))
 
