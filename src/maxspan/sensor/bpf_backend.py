@@ -29,8 +29,8 @@ RING_BYTES: Final = 8 * 1024 * 1024
 BATCH: Final = 4096
 # The first record in a while, and one of a program that was never seen (it may be gone soon), wait this long for more.
 HURRY_S: Final = 0.02
-# While records go on to come, each look at the ring is twice as far from the one before, up to this: a look costs as much
-# as dozens of records, since everything has left the processor's caches meanwhile.
+# While records go on to come, each look at the ring is twice as far from the one before, up to this: a look costs as
+# much as dozens of records, since everything has left the processor's caches meanwhile.
 PACE_S: Final = 0.25
 # Without a record for so long, looks begin to be close again.
 QUIET_S: Final = 1.0
@@ -186,7 +186,7 @@ class BpfBackend:
         return records
 
     def _gather(self, ring: RingBuffer, epoll: select.epoll, end: float) -> None:
-        """Wait until the next look is due. The kernel ends that for a program that is new, and when the ring fills up."""
+        """Wait until the next look is due. A program that is new ends that, and a ring that fills up."""
         wait = min(self._drained + self._pace, end) - time.monotonic()
         if wait > 0 and ring.pending_bytes < ring.size // WAKES and epoll.poll(wait):
             time.sleep(max(0.0, min(self._drained + HURRY_S, end) - time.monotonic()))
