@@ -116,7 +116,7 @@ class BpfBackend:
         loaded.set_max_entries("slots", self._cpus * layout.BUFFERS_PER_CPU)
         loaded.set_max_entries("watched", max(1, len(entries)))
         settings = layout.SETTINGS.struct.pack(
-            os.getpid(), bool(self._environment), secrets.randbits(64), self._ring_bytes // WAKES, self._hurry
+            os.getpid(), bool(self._environment), secrets.randbits(64), self._ring_bytes // WAKES, self._hurry, b"\0bpf_rdonly_cast\0" in btf, 0
         )
         loaded.set_initial_value(".rodata.settings", settings)
         left_out = self._left_out(btf)

@@ -208,6 +208,8 @@ SETTINGS: Final = Layout(
     ("secret", "Q"),
     ("wake_bytes", "I"),
     ("hurry_wanted", "I"),
+    ("plain_loads", "I"),
+    ("reserved", "I"),
 )
 READER: Final = Layout("reader", ("waits", "I"), ("reserved", "I"))
 WATCH_KEY: Final = Layout("watch_key", ("node", "I"), ("name", "28s"))

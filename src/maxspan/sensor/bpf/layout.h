@@ -269,6 +269,9 @@ struct settings {
 	u32 wake_bytes;
 	/* A program that is not among `known_programs` wakes the reader at once. */
 	u32 hurry_wanted;
+	/* The kernel has bpf_rdonly_cast. */
+	u32 plain_loads;
+	u32 reserved;
 };
 
 /* What the reader says while it runs. */

@@ -56,10 +56,10 @@ static always_inline u64 announce_cgroup(struct task_struct *task)
 	s32 index = take_slot(KIND_CGROUP);
 	if (index < 0)
 		return id;
-	u32 bytes = write_cgroup_path(index, (u64)place.node);
 	struct slot *slot = slot_at(index);
 	if (!slot)
 		return id;
+	u32 bytes = write_cgroup_path(index, as_number(slot, place.node));
 	struct cgroup_record *record = record_in(slot, struct cgroup_record);
 	fill_head(&record->head, task, KIND_CGROUP, 0);
 	record->cgroup = id;
@@ -207,7 +207,7 @@ int on_exec(u64 *ctx)
 	describe(index, 1);
 	describe(index, 2);
 
-	u32 walked = write_path(index, (u64)READ(file, f_path.dentry), (u64)READ(file, f_path.mnt), 0);
+	u32 walked = write_path(index, as_number(slot, READ(file, f_path.dentry)), as_number(slot, READ(file, f_path.mnt)), 0);
 	u32 offset = walked & WALK_BYTES;
 	record->executable_bytes = offset;
 	if (walked & WALK_CLIPPED)
@@ -216,7 +216,7 @@ int on_exec(u64 *ctx)
 		record->head.flags |= FLAG_DELETED;
 
 	struct fs_struct *fs = READ(task, fs);
-	walked = write_path(index, (u64)READ(fs, pwd.dentry), (u64)READ(fs, pwd.mnt), offset);
+	walked = write_path(index, as_number(slot, READ(fs, pwd.dentry)), as_number(slot, READ(fs, pwd.mnt)), offset);
 	record->directory_bytes = walked & WALK_BYTES;
 	offset += walked & WALK_BYTES;
 	if (walked & WALK_CLIPPED)

@@ -65,7 +65,7 @@ static always_inline u32 tty_of(struct signal_struct *signal)
 
 static noinline void fill_ids(struct ids *ids, struct task_struct *task)
 {
-	const struct cred *cred = READ(task, cred);
+	struct cred *cred = READ(task, cred);
 	struct signal_struct *signal = READ(task, signal);
 	struct pid *pid = READ(task, thread_pid);
 	ids->uid = READ(cred, uid.val);
@@ -199,7 +199,10 @@ static always_inline struct sock *sock_of(struct file *file)
 	if ((READ(inode, i_mode) & S_IFMT) != S_IFSOCK)
 		return 0;
 	struct socket *socket = READ(file, private_data);
-	return READ(socket, sk);
+	struct sock *sk = 0;
+	/* A plain number, as a key and for the secret. */
+	READ_INTO(&sk, socket, sk);
+	return sk;
 }
 
 struct cgroup_place {
