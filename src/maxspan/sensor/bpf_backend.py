@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 import secrets
@@ -38,6 +39,8 @@ QUIET_S: Final = 1.0
 WAKES: Final = 8
 # Readings of the counters until they balance; a probe that runs meanwhile makes them differ for microseconds.
 READINGS: Final = 20
+# In the BTF of kernels (6.2 and newer) that let programs read them by plain loads; see READ in bpf/kernel.h.
+PLAIN_LOADS: Final = b"\0bpf_rdonly_cast\0"
 # Counts what a probe could not look at: the kernel skips one that interrupts a probe on the same CPU.
 SKIPPED: Final = "skipped"
 
@@ -98,10 +101,9 @@ class BpfBackend:
         btf = require_host()
         library = load_library()
         data = (resources.files("maxspan.sensor") / "bpf" / "sensor.bpf.o").read_bytes()
-        self._object = BpfObject(library, data)
         self._cpus = min(library.libbpf_num_possible_cpus(), layout.MAX_CPUS)
         try:
-            self._load(self._object, btf)
+            self._load(library, data, btf)
         except OSError as error:
             self.close()
             raise SensorError(f"the BPF backend cannot start: {error}") from error
@@ -109,20 +111,18 @@ class BpfBackend:
             self.close()
             raise
 
-    def _load(self, loaded: BpfObject, btf: bytes) -> None:
-        """Prepare, load and attach; then make the ring readable."""
-        entries = self.watch_list.entries()
-        loaded.set_max_entries("events", self._ring_bytes)
-        loaded.set_max_entries("slots", self._cpus * layout.BUFFERS_PER_CPU)
-        loaded.set_max_entries("watched", max(1, len(entries)))
-        settings = layout.SETTINGS.struct.pack(
-            os.getpid(), bool(self._environment), secrets.randbits(64), self._ring_bytes // WAKES, self._hurry, b"\0bpf_rdonly_cast\0" in btf, 0
-        )
-        loaded.set_initial_value(".rodata.settings", settings)
+    def _load(self, library: ctypes.CDLL, data: bytes, btf: bytes) -> None:
+        """Load and attach; then make the ring readable."""
         left_out = self._left_out(btf)
-        for program in left_out:
-            loaded.leave_out(program)
-        loaded.load()
+        if PLAIN_LOADS in btf:
+            try:
+                self._into_kernel(library, data, left_out, plain_loads=True)
+            except SensorError:  # a kernel that takes them in other programs only
+                self.close()
+        if self._object is None:
+            self._into_kernel(library, data, left_out, plain_loads=False)
+        assert self._object is not None
+        loaded, entries = self._object, self.watch_list.entries()
         loaded.update("watched", {key: value.to_bytes(4, "little") for key, value in entries})
         size = layout.MAX_CPUS * layout.KIND_SLOTS * layout.COUNTERS.size
         self._counters = mmap.mmap(loaded.map_fd(".bss"), size, prot=mmap.PROT_READ)
@@ -132,6 +132,19 @@ class BpfBackend:
         self._epoll.register(loaded.map_fd("events"), select.EPOLLIN | select.EPOLLET)
         self._reader = mmap.mmap(loaded.map_fd(".data.reader"), mmap.PAGESIZE)
         self._attach(loaded, left_out)
+
+    def _into_kernel(self, library: ctypes.CDLL, data: bytes, left_out: set[str], *, plain_loads: bool) -> None:
+        """Let the kernel verify the programs, which may read it by plain loads or through a helper."""
+        loaded = self._object = BpfObject(library, data)
+        loaded.set_max_entries("events", self._ring_bytes)
+        loaded.set_max_entries("slots", self._cpus * layout.BUFFERS_PER_CPU)
+        loaded.set_max_entries("watched", max(1, len(self.watch_list.entries())))
+        wake_bytes = self._ring_bytes // WAKES
+        settings = (bool(self._environment), secrets.randbits(64), wake_bytes, self._hurry, plain_loads, 0)
+        loaded.set_initial_value(".rodata.settings", layout.SETTINGS.struct.pack(os.getpid(), *settings))
+        for program in left_out:
+            loaded.leave_out(program)
+        loaded.load()
 
     def _left_out(self, btf: bytes) -> set[str]:
         """Programs that are not loaded, here or because nobody asked for them. Notes what is missing then."""
