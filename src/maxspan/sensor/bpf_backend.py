@@ -33,6 +33,8 @@ HURRY_S: Final = 0.02
 # While records go on to come, each look at the ring is twice as far from the one before, up to this: a look costs as
 # much as dozens of records, since everything has left the processor's caches meanwhile.
 PACE_S: Final = 0.25
+# More records a look than this make it no cheaper, and take memory.
+PLENTY: Final = 256
 # Without a record for so long, looks begin to be close again.
 QUIET_S: Final = 1.0
 # The kernel wakes the reader each time that this part of the ring has filled up.
@@ -194,7 +196,12 @@ class BpfBackend:
             records = self._drain(self._ring)
         if records and timeout_ms > 0:
             now = time.monotonic()
-            self._pace = min(2 * self._pace, PACE_S) if now < self._came + QUIET_S else HURRY_S
+            if now >= self._came + QUIET_S:
+                self._pace = HURRY_S
+            elif len(records) < PLENTY:
+                self._pace = min(2 * self._pace, PACE_S)
+            elif len(records) > 2 * PLENTY:
+                self._pace = max(self._pace / 2, HURRY_S)
             self._came = now
         return records
 
