@@ -16,6 +16,7 @@ class ReplayBackend:
     `live`: a record has the time at which it is handed out."""
 
     name = "replay"
+    pace_s = 0.0
 
     def __init__(
         self,
@@ -59,6 +60,9 @@ class ReplayBackend:
 
     def counters(self) -> Mapping[str, KindCounters]:
         return {kind: KindCounters(seen, sent, lost) for kind, (seen, sent, lost) in self._counts.items()}
+
+    def know(self, key: tuple[int, ...]) -> None:
+        return None
 
     def close(self) -> None:
         self.closed = True

@@ -145,6 +145,7 @@ def test_sizes_of_maps_agree() -> None:
     assert int(defined["MAX_CPUS"]) == layout.MAX_CPUS
     assert int(defined["SLOTS"]) == layout.BUFFERS_PER_CPU
     assert int(defined["WATCHED"], 16) == layout.WATCHED
+    assert int(defined["HAS_ANY"], 16) == layout.HAS_ANY
 
 
 def test_every_program_is_in_the_object_and_in_the_table(btf: Btf) -> None:

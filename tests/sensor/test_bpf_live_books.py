@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from tests.sensor.bpf_watch import Watch, run
 
+from maxspan.sensor.processes import key_of
 from maxspan.sensor.records import (
     Exec,
     Exit,
@@ -98,6 +99,54 @@ def test_polling_waits_and_returns_nothing(watching: Callable[..., Watch]) -> No
     begin = time.monotonic()
     watch.backend.poll(0)
     assert time.monotonic() - begin < 0.05
+
+
+def seconds_of_a_poll(watch: Watch, start: Callable[[], object], timeout_s: float) -> float:
+    """How long a reader whose next look is far away waits while something happens."""
+    while more := watch.backend.poll(0):
+        watch.records += more
+    watch.backend._pace = 2 * timeout_s
+    worker = threading.Timer(0.2, start)
+    worker.start()
+    begin = time.monotonic()
+    watch.records += watch.backend.poll(int(1000 * timeout_s))
+    took = time.monotonic() - begin
+    worker.join()
+    return took
+
+
+def test_a_new_program_ends_the_wait_and_a_known_one_does_not(watching: Callable[..., Watch], tmp_path: Path) -> None:
+    program = tmp_path / "never-seen"
+    shutil.copy("/bin/true", program)
+    watch = watching(hurry=True)
+    assert seconds_of_a_poll(watch, lambda: run(str(program)), 6) < 3
+    # What else this machine runs must not be new either.
+    for _ in range(20):
+        for image in {one.image for one in watch.of(Exec)}:
+            watch.backend.know(key_of(image))
+        if seconds_of_a_poll(watch, lambda: run(str(program)), 1.5) > 1.4:
+            break
+    else:
+        pytest.fail("a known program ends the wait")
+    assert [one.executable for one in watch.of(Exec)].count(str(program)) > 1
+
+
+def test_a_ring_that_fills_up_ends_the_wait(watching: Callable[..., Watch]) -> None:
+    watch = watching(ring_bytes=1 << 18)
+    assert seconds_of_a_poll(watch, lambda: spawn(60), 6) < 3
+
+
+def test_the_first_record_after_a_while_ends_the_wait(watching: Callable[..., Watch]) -> None:
+    watch = watching()
+    end = time.monotonic() + 20
+    while watch.backend.poll(1500):
+        assert time.monotonic() < end, "this machine is never quiet"
+    worker = threading.Timer(0.3, spawn, (1,))
+    worker.start()
+    begin = time.monotonic()
+    assert watch.backend.poll(10_000)
+    assert time.monotonic() - begin < 5
+    worker.join()
 
 
 def test_two_backends_at_once_see_the_same(watching: Callable[..., Watch]) -> None:

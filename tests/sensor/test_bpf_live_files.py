@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from tests.sensor.bpf_watch import Watch, python, run
 
+from maxspan.sensor import bpf_backend
 from maxspan.sensor.records import (
     BpfLoad,
     Exit,
@@ -19,7 +20,11 @@ from maxspan.sensor.records import (
 pytestmark = pytest.mark.root
 
 
-def test_files_in_a_watched_folder(watching: Callable[..., Watch], tmp_path: Path) -> None:
+@pytest.mark.parametrize("mark", [bpf_backend.PLAIN_LOADS, b"\0no such function\0"], ids=["plain loads", "helper"])
+def test_files_in_a_watched_folder(
+    watching: Callable[..., Watch], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: bytes
+) -> None:
+    monkeypatch.setattr(bpf_backend, "PLAIN_LOADS", mark)
     inside, outside = tmp_path / "in" / "deep", tmp_path / "out"
     inside.mkdir(parents=True)
     outside.mkdir()
@@ -161,3 +166,69 @@ os.open("x", os.O_CREAT | os.O_WRONLY)
     (opened,) = watch.of(FileOpen, process.pid)
     assert opened.unsure and opened.clipped and opened.path.endswith("/d/d/x")
     assert len(watch.of(FilePath, process.pid)) == 81
+
+
+def test_flags_that_say_that_a_file_is_only_read(watching: Callable[..., Watch], tmp_path: Path) -> None:
+    """What the flags of an open say is enough where they cannot have changed; a struct open_how may."""
+    watch = watching(watched=[str(tmp_path / "in")])
+    (tmp_path / "in").mkdir()
+    code = """
+import ctypes, os
+open("a", "w").close(); os.open("a", os.O_RDONLY); os.open("b", os.O_RDONLY | os.O_CREAT); os.open("a", os.O_RDWR)
+os.open(".", os.O_TMPFILE | os.O_WRONLY); os.open("a", os.O_PATH); os.open("a", os.O_APPEND)
+libc, number = ctypes.CDLL(None), 437
+for flags in (os.O_RDONLY, os.O_WRONLY, os.O_RDONLY | os.O_CREAT):
+    how = (ctypes.c_uint64 * 3)(flags, 0o600 if flags & os.O_CREAT else 0, 0)
+    libc.syscall(number, -100, b"c" if flags & os.O_CREAT else b"a", how, 24)
+libc.creat(b"d", 0o600)
+"""
+    process = python(code, cwd=tmp_path / "in")
+    watch.one(Exit, process.pid)
+    seen = [(Path(one.path).name, one.created, one.truncated) for one in watch.of(FileOpen, process.pid)]
+    unnamed = seen.pop(3)
+    assert unnamed[0].startswith("#")
+    assert seen == [
+        ("a", True, False),
+        ("b", True, False),
+        ("a", False, False),
+        ("a", False, False),
+        ("c", True, False),
+        ("d", True, False),
+    ]
+
+
+def test_text_that_leads_out_and_back(watching: Callable[..., Watch], tmp_path: Path) -> None:
+    """Outside, names are passed over; ".." and texts that are too long are looked into by the reader."""
+    for name in ("in", "out/..x", "out/x..", "out/..."):
+        (tmp_path / name).mkdir(parents=True)
+    watch = watching(watched=[str(tmp_path / "in")])
+    code = """
+import os
+for name in ("/out/..x/a", "/out/x../a", "/out/.../a", "/out/./a", "/out//b", "/out/" + "./" * 120 + "c",
+             "/out/..x/../../in/y", "/out/../in/z", "/out/x../..", "/in/" + "n" * 27, "/in/" + "n" * 28):
+    try: os.mkdir(WHERE + name)
+    except FileExistsError: pass
+""".replace("WHERE", repr(str(tmp_path)))
+    process = python(code)
+    watch.one(Exit, process.pid)
+    seen = [(one.path.removeprefix(str(tmp_path)), one.unsure) for one in watch.of(FilePath, process.pid)]
+    assert seen == [
+        ("/out/c", True),
+        ("/in/y", True),
+        ("/in/z", True),
+        ("/in/" + "n" * 27, False),
+        ("/in/" + "n" * 28, False),
+    ]
+
+
+def test_long_names_on_the_way(watching: Callable[..., Watch], tmp_path: Path) -> None:
+    """Names of 27 bytes fit into a key, longer ones stand for any."""
+    fits, longer, other = "f" * 27, "f" * 28, "g" * 28
+    for name in (fits, longer, other):
+        (tmp_path / name).mkdir()
+    watch = watching(watched=[str(tmp_path / fits / "w"), str(tmp_path / longer / "l")])
+    code = "import os\nfor a in NAMES:\n    for b in 'wl': open(f'{a}/{b}', 'w').close()"
+    process = python(code.replace("NAMES", repr([fits, longer, other])), cwd=tmp_path)
+    watch.one(Exit, process.pid)
+    seen = {str(Path(one.path).relative_to(tmp_path)) for one in watch.of(FileOpen, process.pid)}
+    assert seen == {f"{fits}/w", f"{fits}/l", f"{longer}/l", f"{other}/l"}

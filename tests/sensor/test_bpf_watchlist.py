@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maxspan.errors import SensorError
-from maxspan.sensor.layout import WATCH_KEY, WATCHED
+from maxspan.sensor.layout import HAS_ANY, WATCH_KEY, WATCHED
 from maxspan.sensor.watchlist import WatchList
 
 NAME = st.sampled_from(["a", "b", "c", "a-name-that-is-longer-than-a-key"])
@@ -21,7 +21,9 @@ def walk(watch: WatchList, path: str) -> bool:
     node = 0
     for name in path.strip("/").split("/"):
         raw = name.encode() if len(name) < 28 else b""
-        found = entries.get(WATCH_KEY.struct.pack(node, raw)) or entries.get(WATCH_KEY.struct.pack(node, b"*"))
+        found = entries.get(WATCH_KEY.struct.pack(node, raw))
+        if not found and (node & HAS_ANY or node == 0):
+            found = entries.get(WATCH_KEY.struct.pack(node, b"*"))
         if not found:
             return False
         if found & WATCHED:

@@ -66,7 +66,7 @@ def open_collector(
     began_ns = time.time_ns()
     paths = (*DEFAULT_WATCHED, *watch_paths)
     matches = WatchList(paths).matches
-    backend = open_backend(choice, watched=paths, environment=environment, tell=screen.note)
+    backend = open_backend(choice, watched=paths, environment=environment, hurry=hashes, tell=screen.note)
     try:
         collector = Collector(backend, watched=matches, hashes=hashes, began_ns=began_ns)
     except BaseException:

@@ -35,6 +35,10 @@ class Backend(Protocol):
         """Short name, as in `--backend NAME`."""
 
     @property
+    def pace_s(self) -> float:
+        """How far apart in seconds the batches are at present, if records come; 0 for one that hands out at once."""
+
+    @property
     def missing_fields(self) -> Mapping[str, str]:
         """What this backend cannot give here, and why. Known after `start`.
 
@@ -53,6 +57,9 @@ class Backend(Protocol):
 
     def counters(self) -> Mapping[str, KindCounters]:
         """Counters by kind (`records.KINDS`), every kind that the backend knows, also those that are all zero."""
+
+    def know(self, key: tuple[int, ...]) -> None:
+        """Take notice of a program (see `processes.key_of`) of which no more has to be found out."""
 
     def close(self) -> None:
         """Stop watching and free everything; records that were not polled are gone. Safe to call twice."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import mmap
 import os
 import secrets
 import select
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from importlib import resources
 from typing import Final
 
@@ -26,10 +28,21 @@ from maxspan.sensor.watchlist import WatchList
 RING_BYTES: Final = 8 * 1024 * 1024
 # Records a call of `poll`: enough to make the call itself cheap, few enough to stay responsive.
 BATCH: Final = 4096
-# After something came, wait this long for more: one look at the ring costs as much as some records.
-GATHER_S: Final = 0.02
+# The first record in a while, and one of a program that was never seen (it may be gone soon), wait this long for more.
+HURRY_S: Final = 0.02
+# While records go on to come, each look at the ring is twice as far from the one before, up to this: a look costs as
+# much as dozens of records, since everything has left the processor's caches meanwhile.
+PACE_S: Final = 0.25
+# More records a look than this make it no cheaper, and take memory.
+PLENTY: Final = 256
+# Without a record for so long, looks begin to be close again.
+QUIET_S: Final = 1.0
+# The kernel wakes the reader each time that this part of the ring has filled up.
+WAKES: Final = 8
 # Readings of the counters until they balance; a probe that runs meanwhile makes them differ for microseconds.
 READINGS: Final = 20
+# In the BTF of kernels (6.2 and newer) that let programs read them by plain loads; see READ in bpf/kernel.h.
+PLAIN_LOADS: Final = b"\0bpf_rdonly_cast\0"
 # Counts what a probe could not look at: the kernel skips one that interrupts a probe on the same CPU.
 SKIPPED: Final = "skipped"
 
@@ -39,6 +52,7 @@ class BpfBackend:
 
     `watched`: paths whose files are reported (see `WatchList`; without any, there are no `open` and `path` records).
     `environment`: names of the variables that `Exec` carries. `ring_bytes`: size of the ring buffer, a power of two.
+    `hurry`: programs that were not told by `know` are handed out without waiting for more.
 
     Numbers of processes and users are those of the host; so is the own pid, by which records are marked as `own`: a
     container needs the host's pid namespace for that.
@@ -50,22 +64,34 @@ class BpfBackend:
     name: str = "bpf"
 
     def __init__(
-        self, *, watched: Iterable[str] = (), environment: Iterable[str] = (), ring_bytes: int = RING_BYTES
+        self,
+        *,
+        watched: Iterable[str] = (),
+        environment: Iterable[str] = (),
+        ring_bytes: int = RING_BYTES,
+        hurry: bool = False,
     ) -> None:
         if ring_bytes < mmap.PAGESIZE or ring_bytes & (ring_bytes - 1):
             raise SensorError(f"the ring buffer must be a power of two of at least {mmap.PAGESIZE} bytes")
         self.watch_list = WatchList(watched)
         self._environment = frozenset(environment)
         self._ring_bytes = ring_bytes
+        self._hurry = hurry
         self._missing: dict[str, str] = {}
         self._object: BpfObject | None = None
         self._ring: RingBuffer | None = None
         self._counters: mmap.mmap | None = None
+        self._reader: mmap.mmap | None = None
         self._epoll: select.epoll | None = None
         self._cpus = 0
-        self._drained = 0.0
+        self._drained = self._came = 0.0
+        self._pace = HURRY_S
         self.clock = BootClock()
         self._decoder = Decoder(offset_ns=self.clock.offset_ns, environment=self._environment)
+
+    @property
+    def pace_s(self) -> float:
+        return self._pace
 
     @property
     def missing_fields(self) -> Mapping[str, str]:
@@ -77,10 +103,9 @@ class BpfBackend:
         btf = require_host()
         library = load_library()
         data = (resources.files("maxspan.sensor") / "bpf" / "sensor.bpf.o").read_bytes()
-        self._object = BpfObject(library, data)
         self._cpus = min(library.libbpf_num_possible_cpus(), layout.MAX_CPUS)
         try:
-            self._load(self._object, btf)
+            self._load(library, data, btf)
         except OSError as error:
             self.close()
             raise SensorError(f"the BPF backend cannot start: {error}") from error
@@ -88,25 +113,40 @@ class BpfBackend:
             self.close()
             raise
 
-    def _load(self, loaded: BpfObject, btf: bytes) -> None:
-        """Prepare, load and attach; then make the ring readable."""
-        entries = self.watch_list.entries()
-        loaded.set_max_entries("events", self._ring_bytes)
-        loaded.set_max_entries("slots", self._cpus * layout.BUFFERS_PER_CPU)
-        loaded.set_max_entries("watched", max(1, len(entries)))
-        settings = layout.SETTINGS.struct.pack(os.getpid(), bool(self._environment), secrets.randbits(64))
-        loaded.set_initial_value(".rodata.settings", settings)
+    def _load(self, library: ctypes.CDLL, data: bytes, btf: bytes) -> None:
+        """Load and attach; then make the ring readable."""
         left_out = self._left_out(btf)
-        for program in left_out:
-            loaded.leave_out(program)
-        loaded.load()
+        if PLAIN_LOADS in btf:
+            try:
+                self._into_kernel(library, data, left_out, plain_loads=True)
+            except SensorError:  # a kernel that takes them in other programs only
+                self.close()
+        if self._object is None:
+            self._into_kernel(library, data, left_out, plain_loads=False)
+        assert self._object is not None
+        loaded, entries = self._object, self.watch_list.entries()
         loaded.update("watched", {key: value.to_bytes(4, "little") for key, value in entries})
         size = layout.MAX_CPUS * layout.KIND_SLOTS * layout.COUNTERS.size
         self._counters = mmap.mmap(loaded.map_fd(".bss"), size, prot=mmap.PROT_READ)
         self._ring = RingBuffer(loaded.map_fd("events"), self._ring_bytes)
         self._epoll = select.epoll()
-        self._epoll.register(loaded.map_fd("events"), select.EPOLLIN)
+        # Each wake-up counts once; else all that waits would end every sleep.
+        self._epoll.register(loaded.map_fd("events"), select.EPOLLIN | select.EPOLLET)
+        self._reader = mmap.mmap(loaded.map_fd(".data.reader"), mmap.PAGESIZE)
         self._attach(loaded, left_out)
+
+    def _into_kernel(self, library: ctypes.CDLL, data: bytes, left_out: set[str], *, plain_loads: bool) -> None:
+        """Let the kernel verify the programs, which may read it by plain loads or through a helper."""
+        loaded = self._object = BpfObject(library, data)
+        loaded.set_max_entries("events", self._ring_bytes)
+        loaded.set_max_entries("slots", self._cpus * layout.BUFFERS_PER_CPU)
+        loaded.set_max_entries("watched", max(1, len(self.watch_list.entries())))
+        wake_bytes = self._ring_bytes // WAKES
+        settings = (bool(self._environment), secrets.randbits(64), wake_bytes, self._hurry, plain_loads, 0)
+        loaded.set_initial_value(".rodata.settings", layout.SETTINGS.struct.pack(os.getpid(), *settings))
+        for program in left_out:
+            loaded.leave_out(program)
+        loaded.load()
 
     def _left_out(self, btf: bytes) -> set[str]:
         """Programs that are not loaded, here or because nobody asked for them. Notes what is missing then."""
@@ -149,21 +189,52 @@ class BpfBackend:
             raise SensorError("the BPF backend is not started")
         end = time.monotonic() + timeout_ms / 1000
         if timeout_ms > 0:
-            self._gather(self._ring, end)
+            self._gather(self._ring, self._epoll, end)
         records = self._drain(self._ring)
-        if not records and timeout_ms > 0:
-            left = end - time.monotonic()
-            if left > 0 and self._epoll.poll(left):
-                time.sleep(min(GATHER_S, max(0.0, end - time.monotonic())))
+        if not records and timeout_ms > 0 and self._sleep(self._ring, self._epoll, end - time.monotonic()):
+            time.sleep(min(HURRY_S, max(0.0, end - time.monotonic())))
             records = self._drain(self._ring)
+        if records and timeout_ms > 0:
+            now = time.monotonic()
+            if now >= self._came + QUIET_S:
+                self._pace = HURRY_S
+            elif len(records) < PLENTY:
+                self._pace = min(2 * self._pace, PACE_S)
+            elif len(records) > 2 * PLENTY:
+                self._pace = max(self._pace / 2, HURRY_S)
+            self._came = now
         return records
 
-    def _gather(self, ring: RingBuffer, end: float) -> None:
-        """Wait a moment when the ring was emptied just now and is far from full."""
-        now = time.monotonic()
-        wait = min(self._drained + GATHER_S, end) - now
-        if wait > 0 and ring.pending_bytes < ring.size // 8:
-            time.sleep(wait)
+    def _gather(self, ring: RingBuffer, epoll: select.epoll, end: float) -> None:
+        """Wait until the next look is due. A program that is new ends that, and a ring that fills up."""
+        wait = min(self._drained + self._pace, end) - time.monotonic()
+        if wait > 0 and ring.pending_bytes < ring.size // WAKES and epoll.poll(wait):
+            time.sleep(max(0.0, min(self._drained + HURRY_S, end) - time.monotonic()))
+
+    def _sleep(self, ring: RingBuffer, epoll: select.epoll, seconds: float) -> bool:
+        """Wait for the first record. One that comes just when the kernel is told so may be seen at the end only."""
+        if seconds <= 0:
+            return False
+        self._tell(waits=True)
+        try:
+            return ring.pending_bytes > 0 or bool(epoll.poll(seconds))
+        finally:
+            self._tell(waits=False)
+
+    def _tell(self, *, waits: bool) -> None:
+        if self._reader is not None:
+            self._reader[0] = waits
+
+    def know(self, key: tuple[int, ...]) -> None:
+        """A program (see `processes.key_of`) whose events may wait for more from here on."""
+        if self._object is None or not self._hurry:
+            return
+        device, inode, size, modified, changed = key
+        modified_s, modified_ns = divmod(modified, 1_000_000_000)
+        changed_s, changed_ns = divmod(changed, 1_000_000_000)
+        image = layout.IMAGE.struct.pack(inode, size, modified_s, changed_s, modified_ns, changed_ns, device, 0)
+        with suppress(SensorError):  # then it goes on to hurry
+            self._object.update("known_programs", {image: b"\1"})
 
     def _drain(self, ring: RingBuffer) -> list[Record]:
         if self.clock.renew():
@@ -211,6 +282,9 @@ class BpfBackend:
         if self._counters:
             self._counters.close()
             self._counters = None
+        if self._reader:
+            self._reader.close()
+            self._reader = None
         if self._object:
             self._object.close()
             self._object = None

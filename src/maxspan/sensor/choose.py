@@ -17,15 +17,17 @@ def open_backend(
     *,
     watched: Sequence[str],
     environment: Sequence[str] = (),
+    hurry: bool = False,
     tell: Callable[[str], None] = lambda text: None,
 ) -> Backend:
     """Give a backend that has begun to watch. Under "auto", `tell` gets the reason why BPF is not possible.
+    `hurry`: programs that were never seen are handed out at once (where the backend does not do that anyway).
 
     Raises SensorError with the remedy when there is none."""
     if choice == "audit":
         return _started(_audit(watched))
     try:
-        return _started(_bpf(watched, environment))
+        return _started(_bpf(watched, environment, hurry))
     except SensorError as error:
         if choice == "bpf":
             raise
@@ -48,10 +50,10 @@ def _started(backend: Backend) -> Backend:
     return backend
 
 
-def _bpf(watched: Sequence[str], environment: Sequence[str]) -> Backend:
+def _bpf(watched: Sequence[str], environment: Sequence[str], hurry: bool) -> Backend:
     from maxspan.sensor.bpf_backend import BpfBackend
 
-    return BpfBackend(watched=watched, environment=environment)
+    return BpfBackend(watched=watched, environment=environment, hurry=hurry)
 
 
 def _audit(watched: Sequence[str]) -> Backend:

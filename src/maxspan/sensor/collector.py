@@ -27,7 +27,7 @@ from maxspan.sensor.records import Record
 UNREADABLE_LIMIT: Final = 1000
 
 #: When a poll brought so many records, the next one waits a moment first: everything costs less in larger batches.
-#: When it brought very many, it does not: the ring may be filling up.
+#: When it brought very many, it does not: room may run out. A backend with a pace of its own is left to it.
 BUSY: Final = 48
 FLOOD: Final = 2048
 GATHER_MS: Final = 60
@@ -62,7 +62,7 @@ class Collector:
         self._busy = False
         self._began_ns = time.time_ns() if began_ns is None else began_ns
         self._read_all = read_all
-        self._hashes = Hashes() if hashes else None
+        self._hashes = Hashes(know=backend.know) if hashes else None
         self.table = table or ProcessTable(
             EntityIds(machine.machine_id, machine.boot_id),
             Accounts(),
@@ -97,7 +97,7 @@ class Collector:
         if records:
             self.newest_ns = max(self.newest_ns, records[-1].time_ns)
         if timeout_ms:
-            self._busy = BUSY <= len(records) < FLOOD
+            self._busy = not self.backend.pace_s and BUSY <= len(records) < FLOOD
         return self._fed(self._encoded(records)) if records else []
 
     def ledger(self) -> Ledger:

@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, Full, Queue, SimpleQueue
 from typing import Final
@@ -42,10 +43,13 @@ class HashCounters(Struct):
 
 
 class Hashes:
-    """`get` gives what is known, `ask` orders what is not. One thread calls both; `close` ends the worker."""
+    """`get` gives what is known, `ask` orders what is not. One thread calls both; `close` ends the worker.
 
-    def __init__(self, *, limit_bytes: int = LIMIT_BYTES) -> None:
+    `know` is told of each file of which all is known."""
+
+    def __init__(self, *, limit_bytes: int = LIMIT_BYTES, know: Callable[[Key], None] = lambda key: None) -> None:
         self.counters = HashCounters()
+        self._know = know
         self._limit = limit_bytes
         self._known: OrderedDict[Key, bytes] = OrderedDict()
         self._pending: set[Key] = set()
@@ -102,6 +106,7 @@ class Hashes:
         if outcome == "unreadable":
             return  # another process may still have it open
         self._known[key] = part
+        self._know(key)
         if len(self._known) > CACHE:
             self._known.popitem(last=False)
 

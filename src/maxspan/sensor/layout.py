@@ -201,7 +201,17 @@ BPF: Final = Layout(
 IDS_CHANGE: Final = Layout(
     "ids_record", ("head", HEAD), ("ids", IDS), ("change", "I"), ("reserved", "I"), ("comm", "16s"), raw=("ids",)
 )
-SETTINGS: Final = Layout("settings", ("own_pid", "I"), ("environment_wanted", "I"), ("secret", "Q"))
+SETTINGS: Final = Layout(
+    "settings",
+    ("own_pid", "I"),
+    ("environment_wanted", "I"),
+    ("secret", "Q"),
+    ("wake_bytes", "I"),
+    ("hurry_wanted", "I"),
+    ("plain_loads", "I"),
+    ("reserved", "I"),
+)
+READER: Final = Layout("reader", ("waits", "I"), ("reserved", "I"))
 WATCH_KEY: Final = Layout("watch_key", ("node", "I"), ("name", "28s"))
 COUNTERS: Final = Layout("counters", ("seen", "Q"), ("sent", "Q"), ("lost", "Q"), ("clipped", "Q"))
 
@@ -222,6 +232,7 @@ LAYOUTS: Final = (
     BPF,
     IDS_CHANGE,
     SETTINGS,
+    READER,
     WATCH_KEY,
     COUNTERS,
 )
@@ -235,3 +246,5 @@ MAX_CPUS: Final = 256
 BUFFERS_PER_CPU: Final = 2
 # Marks the end of a watched path (WATCHED in paths.h).
 WATCHED: Final = 0x80000000
+# Marks the number of a node below which "*" leads on (HAS_ANY in paths.h).
+HAS_ANY: Final = 0x10000000

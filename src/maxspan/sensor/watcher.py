@@ -26,6 +26,8 @@ LOOK_S: Final = 1.0
 QUIET_S: Final = 60.0
 #: After the end is asked for, what happened before is still taken for this long.
 DRAIN_S: Final = 10.0
+#: What lies between the end of the lateness and the look that finds it ended.
+SETTLE_S: Final = 0.005
 #: Batches that are read in a row before the rules have their turn.
 CATCH_UP: Final = 4
 
@@ -79,9 +81,9 @@ class Watcher:
         #: Records that had come and were not read before the end; at least 1 where their number is not known.
         self.unread = 0
         self._display = display
-        #: Until then matches may still wait for events that come out of order; a moment more than the rules wait.
+        #: Until then matches may still wait for events that come out of order, or for a batch that comes anyway.
         self._settled_at = 0.0
-        self._lateness_s = lateness_ms / 1000 + 0.005
+        self._lateness_s = lateness_ms / 1000
         self._losses = Losses(time.time_ns())
         self._lines = 1
         self._failing: dict[str, tuple[str, float]] = {}
@@ -117,7 +119,7 @@ class Watcher:
         come too late for them. So it is looked at before a reading that finds nothing more."""
         lines = self.collector.poll(timeout_ms)
         if not self.collector.caught_up:
-            self._settled_at = time.monotonic() + self._lateness_s
+            self._settled_at = time.monotonic() + max(self._lateness_s, self.collector.backend.pace_s) + SETTLE_S
         for _ in range(CATCH_UP):  # all at once: the rules cost less by the chunk than by the event
             now_ns = time.time_ns()
             lines += self.collector.poll(0)

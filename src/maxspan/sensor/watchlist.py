@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from maxspan.errors import SensorError
-from maxspan.sensor.layout import WATCH_KEY, WATCHED
+from maxspan.sensor.layout import HAS_ANY, WATCH_KEY, WATCHED
 
 # Longer names do not fit into a key (with the NUL); the kernel side treats them as "*", which lets more through.
 NAME_BYTES = 27
@@ -47,7 +47,7 @@ class WatchList:
         """Give the entries of the kernel's map: key (number of a node, name) and the next node or `WATCHED`.
 
         A key with a name leads to everything that "*" leads to as well: the kernel looks up the name first and "*" only
-        where the name has no entry.
+        where the name has no entry. The number of a node says whether there is a "*" to be looked up (`HAS_ANY`).
         """
         out: list[tuple[bytes, int]] = []
         numbers: dict[frozenset[Parts], int] = {}
@@ -57,7 +57,8 @@ class WatchList:
             if () in rest:
                 return WATCHED
             if rest not in numbers:
-                numbers[rest] = len(numbers)
+                starred = numbers and any(parts[0] == ANY for parts in rest)  # the root is 0 and nothing else
+                numbers[rest] = len(numbers) | (HAS_ANY if starred else 0)
                 todo.append(rest)
             return numbers[rest]
 

@@ -81,6 +81,7 @@ class AuditBackend:
     a "*" stands for the names that are there then."""
 
     name = "audit"
+    pace_s = 0.0
 
     def __init__(self, *, watched: Iterable[str] = ()) -> None:
         self._watched = tuple(watched)
@@ -214,6 +215,9 @@ class AuditBackend:
         }
         gaps = self._serials.lost
         return {**out, MESSAGES: KindCounters(seen=lost, lost=lost), GAPS: KindCounters(seen=gaps, lost=gaps)}
+
+    def know(self, key: tuple[int, ...]) -> None:
+        return None
 
     def close(self) -> None:
         """Delete our rules and give the status back; what cannot be given back is left as it is."""

@@ -10,6 +10,8 @@
 
 #define FMODE_WRITE 0x2
 #define FMODE_CREATED 0x100000
+#define O_ACCMODE 03
+#define O_CREAT 0100
 #define O_TRUNC 01000
 #define AT_FDCWD -100
 #define AT_REMOVEDIR 0x200
@@ -37,14 +39,23 @@ static always_inline u32 truncates(u64 cookie)
 	return flags & O_TRUNC;
 }
 
+/* Most opens only read: their flags say so, and nothing else has to be looked at. Flags behind a pointer do not count,
+ * another thread may have changed them since. */
+static always_inline int only_reads(u64 cookie)
+{
+	return field_of(cookie, 0) == OPEN_FLAGS_ARGUMENT && !(argument(field_of(cookie, 1)) & (O_ACCMODE | O_CREAT));
+}
+
 /* open, openat, openat2, creat, open_by_handle_at: the result is the descriptor. */
 SEC("tracepoint")
 int on_open(struct trace_event_raw_sys_exit *ctx)
 {
-	struct task_struct *task = current_task();
-
 	if (ctx->ret < 0)
 		return 0;
+	u64 cookie = bpf_get_attach_cookie(ctx);
+	if (only_reads(cookie))
+		return 0;
+	struct task_struct *task = current_task();
 	struct file *file = file_of(task, ctx->ret);
 	u32 mode = READ(file, f_mode);
 	if (!(mode & (FMODE_WRITE | FMODE_CREATED)))
@@ -59,7 +70,7 @@ int on_open(struct trace_event_raw_sys_exit *ctx)
 	struct slot *slot = slot_at(index);
 	if (!slot)
 		return 0;
-	u64 dentry = (u64)READ(file, f_path.dentry), mnt = (u64)READ(file, f_path.mnt);
+	u64 dentry = as_number(slot, READ(file, f_path.dentry)), mnt = as_number(slot, READ(file, f_path.mnt));
 	u32 count = collect_names(index, dentry, mnt);
 	u32 where = follow_names(index, count, 0);
 	if (!(where & (WATCHED | UNSURE))) {
@@ -76,7 +87,7 @@ int on_open(struct trace_event_raw_sys_exit *ctx)
 	record->reserved = 0;
 	if (mode & FMODE_CREATED)
 		record->head.flags |= FLAG_CREATED;
-	else if (truncates(bpf_get_attach_cookie(ctx)))
+	else if (truncates(cookie))
 		record->head.flags |= FLAG_TRUNCATED;
 	if (walked & WALK_CLIPPED)
 		record->head.flags |= FLAG_PATH_CLIPPED;
@@ -84,7 +95,7 @@ int on_open(struct trace_event_raw_sys_exit *ctx)
 		record->head.flags |= FLAG_DELETED;
 	if (where & UNSURE)
 		record->head.flags |= FLAG_UNSURE;
-	send_slot(slot, struct open_record, KIND_OPEN, walked & WALK_BYTES);
+	send_slot(slot, struct open_record, KIND_OPEN, walked & WALK_BYTES, 0);
 	return 0;
 }
 
@@ -94,22 +105,23 @@ struct folder {
 	u64 mnt;
 };
 
-static always_inline void find_folder(struct folder *folder, struct task_struct *task, s32 descriptor, char first)
+static always_inline void find_folder(struct folder *folder, struct slot *slot, struct task_struct *task, s32 descriptor,
+				      char first)
 {
 	struct fs_struct *fs = READ(task, fs);
 
 	folder->dentry = folder->mnt = 0;
 	if (first == '/') {
-		folder->dentry = (u64)READ(fs, root.dentry);
-		folder->mnt = (u64)READ(fs, root.mnt);
+		folder->dentry = as_number(slot, READ(fs, root.dentry));
+		folder->mnt = as_number(slot, READ(fs, root.mnt));
 	} else if (descriptor == AT_FDCWD) {
-		folder->dentry = (u64)READ(fs, pwd.dentry);
-		folder->mnt = (u64)READ(fs, pwd.mnt);
+		folder->dentry = as_number(slot, READ(fs, pwd.dentry));
+		folder->mnt = as_number(slot, READ(fs, pwd.mnt));
 	} else {
 		struct file *file = file_of(task, descriptor);
 		if (file) {
-			folder->dentry = (u64)READ(file, f_path.dentry);
-			folder->mnt = (u64)READ(file, f_path.mnt);
+			folder->dentry = as_number(slot, READ(file, f_path.dentry));
+			folder->mnt = as_number(slot, READ(file, f_path.mnt));
 		}
 	}
 }
@@ -125,12 +137,17 @@ static always_inline u32 take_text(struct slot *slot, u64 text, u32 offset)
  * folder is a real one: it is taken off the folder's names, unless a changed root would stop it. */
 static noinline u32 locate(u32 index, struct folder *folder, u32 offset)
 {
-	struct task_struct *task = current_task();
-	struct fs_struct *fs = READ(task, fs);
 	u32 ups = leading_ups(index, offset);
 
-	if (ups && collect_names(index, (u64)READ(fs, root.dentry), (u64)READ(fs, root.mnt)))
-		ups = 0;
+	if (ups) {
+		struct slot *slot = slot_at(index);
+		struct folder root;
+		if (!slot)
+			return UNSURE;
+		find_folder(&root, slot, current_task(), AT_FDCWD, '/');
+		if (collect_names(index, root.dentry, root.mnt))
+			ups = 0;
+	}
 	u32 count = collect_names(index, folder->dentry, folder->mnt);
 	return follow_text(index, follow_names(index, count, ups), offset + 3 * ups);
 }
@@ -144,10 +161,9 @@ static always_inline s32 descriptor_of(u32 place)
 SEC("tracepoint")
 int on_path(struct trace_event_raw_sys_exit *ctx)
 {
-	struct task_struct *task = current_task();
-
 	if (ctx->ret != 0)
 		return 0;
+	struct task_struct *task = current_task();
 	u64 cookie = bpf_get_attach_cookie(ctx);
 	u32 operation = field_of(cookie, 0), second_place = field_of(cookie, 4);
 	s32 taken = take_slot(KIND_PATH);
@@ -162,13 +178,13 @@ int on_path(struct trace_event_raw_sys_exit *ctx)
 	u32 first_bytes, second_bytes = 0, where, offset;
 
 	first_bytes = take_text(slot, argument(field_of(cookie, 2)), 0);
-	find_folder(&first, task, descriptor_of(field_of(cookie, 1)), slot->data[0]);
+	find_folder(&first, slot, task, descriptor_of(field_of(cookie, 1)), slot->data[0]);
 	where = UNSURE;
 	if (first_bytes)
 		where = locate(index, &first, 0);
 	if (second_place != NO_ARGUMENT) {
 		second_bytes = take_text(slot, argument(second_place), first_bytes);
-		find_folder(&second, task, descriptor_of(field_of(cookie, 3)), slot->data[first_bytes & DATA_MASK]);
+		find_folder(&second, slot, task, descriptor_of(field_of(cookie, 3)), slot->data[first_bytes & DATA_MASK]);
 		if (!second_bytes)
 			where = UNSURE;
 		else if (where & OUTSIDE)
@@ -200,6 +216,6 @@ int on_path(struct trace_event_raw_sys_exit *ctx)
 		record->head.flags |= FLAG_PATH_CLIPPED;
 	if (where & UNSURE)
 		record->head.flags |= FLAG_UNSURE;
-	send_slot(slot, struct path_record, KIND_PATH, offset);
+	send_slot(slot, struct path_record, KIND_PATH, offset, 0);
 	return 0;
 }

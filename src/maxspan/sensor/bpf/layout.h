@@ -265,6 +265,20 @@ struct settings {
 	u32 environment_wanted;
 	/* Hides the kernel's addresses in `socket`. */
 	u64 secret;
+	/* Each time that so many bytes more wait in the ring, the reader is woken; a power of two. */
+	u32 wake_bytes;
+	/* A program that is not among `known_programs` wakes the reader at once. */
+	u32 hurry_wanted;
+	/* The kernel has bpf_rdonly_cast. */
+	u32 plain_loads;
+	u32 reserved;
+};
+
+/* What the reader says while it runs. */
+struct reader {
+	/* It sleeps until something comes; else it looks by itself a moment later. */
+	u32 waits;
+	u32 reserved;
 };
 
 /* One step in the tree of watched paths: the name below a node. "*" stands for any one name that is not spelled out,

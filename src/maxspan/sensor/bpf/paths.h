@@ -17,6 +17,8 @@
  * that a spelled-out name leads to all that "*" leads to. A watched folder stands for everything below it. */
 #define WATCH_ROOT 0
 #define WATCHED 0x80000000
+/* In the number of a node: it has an entry for "*". The root may have one. */
+#define HAS_ANY 0x10000000
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -25,18 +27,35 @@ struct {
 	__type(value, u32);
 } watched SEC(".maps");
 
-/* One step of a walk: cross into the parent mount when `dentry` is the root of its mount.
- * Returns 1 when crossed, 2 at the very top, 0 when `dentry` has a name of its own. */
-static always_inline int cross_mount(struct dentry **dentry, struct vfsmount **mnt)
+/* Where a walk from leaf to root is. `root` is that of the mount, read once a mount. */
+struct walk {
+	struct dentry *dentry;
+	struct vfsmount *mnt;
+	struct dentry *root;
+};
+
+static always_inline void begin_walk(struct walk *walk, u64 dentry, u64 mount)
 {
-	if (!*mnt || READ(*mnt, mnt_root) != *dentry)
+	struct vfsmount *mnt = (struct vfsmount *)mount;
+
+	walk->dentry = (struct dentry *)dentry;
+	walk->mnt = mnt;
+	walk->root = READ(mnt, mnt_root);
+}
+
+/* Cross into the parent mount when the walk is at the root of a mount.
+ * Returns 1 when crossed, 2 at the very top, 0 when the dentry has a name of its own. */
+static always_inline int cross_mount(struct walk *walk)
+{
+	struct vfsmount *mnt = walk->mnt;
+
+	if (walk->dentry != walk->root)
 		return 0;
-	struct mount *mount = (void *)*mnt - (u64)__builtin_preserve_access_index(&((struct mount *)0)->mnt);
+	struct mount *mount = (void *)mnt - (u64)__builtin_preserve_access_index(&((struct mount *)0)->mnt);
 	struct mount *parent = READ(mount, mnt_parent);
 	if (!parent || parent == mount)
 		return 2;
-	*dentry = READ(mount, mnt_mountpoint);
-	*mnt = __builtin_preserve_access_index(&parent->mnt);
+	begin_walk(walk, (u64)READ(mount, mnt_mountpoint), (u64)__builtin_preserve_access_index(&parent->mnt));
 	return 1;
 }
 
@@ -45,16 +64,17 @@ static always_inline int cross_mount(struct dentry **dentry, struct vfsmount **m
 noinline u32 write_path(u32 index, u64 dentry_address, u64 mnt_address, u32 offset)
 {
 	struct slot *slot = slot_at(index);
-	struct dentry *dentry = (struct dentry *)dentry_address;
-	struct vfsmount *mnt = (struct vfsmount *)mnt_address;
+	struct walk walk;
 	u32 result = WALK_CLIPPED;
 
-	if (!slot || !dentry)
+	if (!slot || !dentry_address)
 		return 0;
 	slot->written = 0;
-	u32 deleted = READ(dentry, d_hash.pprev) ? 0 : WALK_DELETED;
+	begin_walk(&walk, dentry_address, mnt_address);
+	struct dentry *leaf = walk.dentry;
+	u32 deleted = READ(leaf, d_hash.pprev) ? 0 : WALK_DELETED;
 	for (u32 i = 0; i < MAX_NAMES; i++) {
-		int crossed = cross_mount(&dentry, &mnt);
+		int crossed = cross_mount(&walk);
 		if (crossed == 2) {
 			result = 0;
 			break;
@@ -63,7 +83,7 @@ noinline u32 write_path(u32 index, u64 dentry_address, u64 mnt_address, u32 offs
 			continue;
 		if (slot->written > PATH_LIMIT - 256)
 			break;
-		struct dentry *parent = READ(dentry, d_parent);
+		struct dentry *dentry = walk.dentry, *parent = READ(dentry, d_parent);
 		/* The root of a file system has the name "/": it is no part of the path, unless nothing else is. */
 		if (parent == dentry && slot->written) {
 			result = 0;
@@ -78,7 +98,7 @@ noinline u32 write_path(u32 index, u64 dentry_address, u64 mnt_address, u32 offs
 			result = 0;
 			break;
 		}
-		dentry = parent;
+		walk.dentry = parent;
 	}
 	return (slot->written & WALK_BYTES) | result | (slot->written ? deleted : 0);
 }
@@ -88,24 +108,24 @@ noinline u32 write_path(u32 index, u64 dentry_address, u64 mnt_address, u32 offs
 noinline u32 collect_names(u32 index, u64 dentry_address, u64 mnt_address)
 {
 	struct slot *slot = slot_at(index);
-	struct dentry *dentry = (struct dentry *)dentry_address;
-	struct vfsmount *mnt = (struct vfsmount *)mnt_address;
+	struct walk walk;
 
-	if (!slot || !dentry)
+	if (!slot || !dentry_address)
 		return 0;
 	slot->name_count = 0;
+	begin_walk(&walk, dentry_address, mnt_address);
 	for (u32 i = 0; i < MAX_NAMES; i++) {
-		int crossed = cross_mount(&dentry, &mnt);
+		int crossed = cross_mount(&walk);
 		if (crossed == 2)
 			return slot->name_count;
 		if (crossed)
 			continue;
-		struct dentry *parent = READ(dentry, d_parent);
+		struct dentry *dentry = walk.dentry, *parent = READ(dentry, d_parent);
 		if (parent == dentry)
 			return slot->name_count;
 		slot->names[slot->name_count & (MAX_NAMES - 1)] = (u64)dentry;
 		slot->name_count++;
-		dentry = parent;
+		walk.dentry = parent;
 	}
 	return TOO_DEEP;
 }
@@ -114,7 +134,7 @@ noinline u32 collect_names(u32 index, u64 dentry_address, u64 mnt_address)
 static always_inline u32 next_node(struct slot *slot)
 {
 	u32 *next = bpf_map_lookup_elem(&watched, &slot->key);
-	if (!next) {
+	if (!next && (slot->key.node & HAS_ANY || slot->key.node == WATCH_ROOT)) {
 		__builtin_memset(slot->key.name, 0, sizeof(slot->key.name));
 		slot->key.name[0] = '*';
 		next = bpf_map_lookup_elem(&watched, &slot->key);
@@ -145,8 +165,10 @@ noinline u32 follow_names(u32 index, u32 count, u32 ups)
 		struct dentry *dentry = (struct dentry *)slot->names[place];
 		slot->key.node = node;
 		__builtin_memset(slot->key.name, 0, sizeof(slot->key.name));
-		if (READ(dentry, d_name.len) < sizeof(slot->key.name))
-			bpf_probe_read_kernel_str(slot->key.name, sizeof(slot->key.name), READ(dentry, d_name.name));
+		long bytes = bpf_probe_read_kernel_str(slot->key.name, sizeof(slot->key.name), READ(dentry, d_name.name));
+		/* A key that is full may hold the beginning of a longer name. */
+		if (bytes == sizeof(slot->key.name) && READ(dentry, d_name.len) >= sizeof(slot->key.name))
+			__builtin_memset(slot->key.name, 0, sizeof(slot->key.name));
 		node = next_node(slot);
 		if (!node)
 			return OUTSIDE;
@@ -168,8 +190,7 @@ noinline u32 follow_name(u32 index, u32 node)
 	slot->key_length = 0;
 	if (length == 2 && name[0] == '.' && name[1] == '.')
 		return UNSURE;
-	/* Outside, only ".." is looked for: it may lead back in. */
-	if (!(node & OUTSIDE) && length && !(length == 1 && name[0] == '.')) {
+	if (length && !(length == 1 && name[0] == '.')) {
 		if (length >= sizeof(slot->key.name))
 			__builtin_memset(name, 0, sizeof(slot->key.name));
 		slot->key.node = node;
@@ -181,10 +202,32 @@ noinline u32 follow_name(u32 index, u32 node)
 	return next;
 }
 
+#define TEXT_LIMIT 256
+/* The text at `offset`, after `passed` characters that led outside: only ".." is looked for, which may lead back in.
+ * Returns OUTSIDE or UNSURE. */
+noinline u32 stay_outside(u32 index, u32 offset, u32 passed)
+{
+	struct slot *slot = slot_at(index);
+	u32 last = '/';
+
+	if (!slot)
+		return OUTSIDE;
+	for (u32 i = 0; i < TEXT_LIMIT; i++) {
+		if (i + passed >= TEXT_LIMIT)
+			break;
+		u32 c = (u8)slot->data[(offset + passed + i) & DATA_MASK];
+		if ((c == '/' || c == 0) && (last & 0xffffff) == ('/' << 16 | '.' << 8 | '.'))
+			return UNSURE;
+		if (c == 0)
+			return OUTSIDE;
+		last = last << 8 | c;
+	}
+	return UNSURE;
+}
+
 /* Go on from `node` (as follow_names gives it) along a text such as "a/b", which lies in the slot's data at `offset`
  * and ends by NUL. Returns WATCHED, OUTSIDE, UNSURE when it is too long or holds "..", else the inner node at its end:
  * something above a watched path, which a rename may bring into place. */
-#define TEXT_LIMIT 256
 noinline u32 follow_text(u32 index, u32 node, u32 offset)
 {
 	struct slot *slot = slot_at(index);
@@ -193,6 +236,8 @@ noinline u32 follow_text(u32 index, u32 node, u32 offset)
 		return OUTSIDE;
 	if (node & (WATCHED | UNSURE))
 		return node;
+	if (node & OUTSIDE)
+		return stay_outside(index, offset, 0);
 	slot->key_length = 0;
 	__builtin_memset(slot->key.name, 0, sizeof(slot->key.name));
 	for (u32 i = 0; i < TEXT_LIMIT; i++) {
@@ -207,6 +252,8 @@ noinline u32 follow_text(u32 index, u32 node, u32 offset)
 		node = follow_name(index, node);
 		if (c == 0 || node & (WATCHED | UNSURE))
 			return node;
+		if (node & OUTSIDE)
+			return stay_outside(index, offset, i + 1);
 	}
 	return UNSURE;
 }

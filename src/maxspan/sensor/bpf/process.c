@@ -56,16 +56,16 @@ static always_inline u64 announce_cgroup(struct task_struct *task)
 	s32 index = take_slot(KIND_CGROUP);
 	if (index < 0)
 		return id;
-	u32 bytes = write_cgroup_path(index, (u64)place.node);
 	struct slot *slot = slot_at(index);
 	if (!slot)
 		return id;
+	u32 bytes = write_cgroup_path(index, as_number(slot, place.node));
 	struct cgroup_record *record = record_in(slot, struct cgroup_record);
 	fill_head(&record->head, task, KIND_CGROUP, 0);
 	record->cgroup = id;
 	record->path_bytes = bytes;
 	record->reserved = 0;
-	if (send_slot(slot, struct cgroup_record, KIND_CGROUP, bytes))
+	if (send_slot(slot, struct cgroup_record, KIND_CGROUP, bytes, 0))
 		bpf_map_update_elem(&cgroups_sent, &id, &one, BPF_ANY);
 	return id;
 }
@@ -139,6 +139,23 @@ noinline u32 describe(u32 index, u32 fd)
 	return 0;
 }
 
+/* Programs whose hash the reader knows, by their image with a mode of 0. The others may be gone soon: an event of theirs
+ * does not wait for more. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 4096);
+	__type(key, struct image);
+	__type(value, u8);
+} known_programs SEC(".maps");
+
+static noinline int known_program(struct image *image)
+{
+	struct image key = *image;
+
+	key.mode = 0;
+	return bpf_map_lookup_elem(&known_programs, &key) != 0;
+}
+
 /* Copy `from`..`to` of user memory to the data at `offset`; at most `limit` bytes (a mask). Returns the bytes. */
 #define copy_user(slot, offset, from, to, limit, clipped, unread)                                                    \
 	({                                                                                                           \
@@ -190,7 +207,7 @@ int on_exec(u64 *ctx)
 	describe(index, 1);
 	describe(index, 2);
 
-	u32 walked = write_path(index, (u64)READ(file, f_path.dentry), (u64)READ(file, f_path.mnt), 0);
+	u32 walked = write_path(index, as_number(slot, READ(file, f_path.dentry)), as_number(slot, READ(file, f_path.mnt)), 0);
 	u32 offset = walked & WALK_BYTES;
 	record->executable_bytes = offset;
 	if (walked & WALK_CLIPPED)
@@ -199,7 +216,7 @@ int on_exec(u64 *ctx)
 		record->head.flags |= FLAG_DELETED;
 
 	struct fs_struct *fs = READ(task, fs);
-	walked = write_path(index, (u64)READ(fs, pwd.dentry), (u64)READ(fs, pwd.mnt), offset);
+	walked = write_path(index, as_number(slot, READ(fs, pwd.dentry)), as_number(slot, READ(fs, pwd.mnt)), offset);
 	record->directory_bytes = walked & WALK_BYTES;
 	offset += walked & WALK_BYTES;
 	if (walked & WALK_CLIPPED)
@@ -218,7 +235,7 @@ int on_exec(u64 *ctx)
 	}
 	record->environment_bytes = bytes;
 	offset += bytes;
-	send_slot(slot, struct exec_record, KIND_EXEC, offset);
+	send_slot(slot, struct exec_record, KIND_EXEC, offset, settings.hurry_wanted && !known_program(&record->image));
 	return 0;
 }
 

@@ -15,6 +15,8 @@
 
 /* A section of its own becomes a map of its own, whose first byte is the first of the variable. */
 const volatile struct settings settings SEC(".rodata.settings") = {};
+/* Written by the reader through shared memory. */
+volatile struct reader reader SEC(".data.reader") = {};
 /* The only variable in .bss, for the same reason. The loader maps it: reading it costs no system call. */
 struct counters counters[MAX_CPUS][KINDS] = {};
 
@@ -32,6 +34,7 @@ struct slot {
 	u32 written;
 	u64 names[MAX_NAMES];
 	struct watch_key key;
+	volatile u64 number;
 	/* The fixed part of a record is written to the end of this, so that it leaves in one piece with its data. */
 	union {
 		char room[512];
@@ -93,16 +96,33 @@ static always_inline s32 take_slot(u32 kind)
 	return -1;
 }
 
+/* A pointer as a plain number, which is all that the verifier lets a global function have. It forgets what a value is
+ * that goes through a map. */
+static always_inline u64 as_number(struct slot *slot, const void *pointer)
+{
+	slot->number = (u64)pointer;
+	return slot->number;
+}
+
 static always_inline void release_slot(struct slot *slot)
 {
 	__sync_lock_test_and_set(&slot->busy, 0);
 }
 
+/* How to wake the reader for `size` bytes, when `waiting` bytes are in the ring before them. */
+static always_inline u64 wake(u64 waiting, u32 size)
+{
+	if ((waiting ^ (waiting + ((size + 15) & ~7))) & ~((u64)settings.wake_bytes - 1))
+		return BPF_RB_FORCE_WAKEUP;
+	return reader.waits ? 0 : BPF_RB_NO_WAKEUP;
+}
+
 /* Where the fixed part of a record stands: right before the data. */
 #define record_in(slot, type) ((type *)((slot)->data - sizeof(type)))
 
-/* Send a record and `data_bytes` bytes behind it, and give the buffer back; true when it was sent. */
-#define send_slot(slot, type, kind_, data_bytes)                                                                     \
+/* Send a record and `data_bytes` bytes behind it, and give the buffer back; true when it was sent. With `hurry` the
+ * reader is woken. */
+#define send_slot(slot, type, kind_, data_bytes, hurry)                                                              \
 	({                                                                                                           \
 		u32 bytes_ = (data_bytes);                                                                           \
 		barrier_var(bytes_);                                                                                 \
@@ -113,7 +133,10 @@ static always_inline void release_slot(struct slot *slot)
 		if (record_in(slot, type)->head.flags & FLAGS_CLIPPED)                                               \
 			count_clipped(kind_);                                                                        \
 		count_seen(kind_);                                                                                   \
-		long failed_ = bpf_ringbuf_output(&events, record_in(slot, type), sizeof(type) + bytes_, 0);         \
+		u64 wake_ = wake(bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA), sizeof(type) + bytes_);              \
+		if (hurry)                                                                                           \
+			wake_ = BPF_RB_FORCE_WAKEUP;                                                                 \
+		long failed_ = bpf_ringbuf_output(&events, record_in(slot, type), sizeof(type) + bytes_, wake_);     \
 		if (failed_)                                                                                         \
 			count_lost(kind_);                                                                           \
 		else                                                                                                 \
@@ -134,6 +157,7 @@ static always_inline void release_slot(struct slot *slot)
 
 #define submit(record, kind_)                                                                                        \
 	({                                                                                                           \
-		bpf_ringbuf_submit(record, 0);                                                                       \
+		u32 room_ = (sizeof(*(record)) + 15) & ~7;                                                           \
+		bpf_ringbuf_submit(record, wake(bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) - room_, room_ - 8));  \
 		count_sent(kind_);                                                                                   \
 	})
