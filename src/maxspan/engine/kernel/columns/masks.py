@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from maxspan.engine.kernel.columns.arrow import np
-from maxspan.engine.kernel.columns.fields import BatchFields, Value
+from maxspan.engine.kernel.columns.fields import BatchFields
 from maxspan.engine.kernel.events import listed
 from maxspan.engine.kernel.gates import GATES, TOLD
 from maxspan.engine.kernel.tables import FieldTable
@@ -78,7 +78,7 @@ class Groups:
 class MaskFinder:
     """Finds the mask of pieces for rows of a batch, as `Tree.mask_of_fields` does for one event.
 
-    `applies` gives the pieces of rules whose index patterns admit what an event tells of its place; None: all do.
+    `answers` asks a table, by its key, about rows. `applies` gives the pieces of rules whose index patterns admit what an event tells of its place; None: all do.
     """
 
     def __init__(
@@ -87,35 +87,33 @@ class MaskFinder:
         categories: Sequence[str],
         every: int,
         applies: Callable[[Told], int] | None,
-        masks: Callable[[FieldTable, list[Value]], list[int]],
+        answers: Callable[[str, BatchFields, Any], tuple[Any, list[int]]],
     ) -> None:
         self._every = every
         self._applies = applies
-        self._masks = masks
-        self._gates = [tables[name] for name in dict.fromkeys((*categories, *GATES)) if name in tables]
-        self._others = {key: table for key, table in tables.items() if all(table is not one for one in self._gates)}
+        self._answers = answers
+        self._tables = tables
+        self._gates = [name for name in dict.fromkeys((*categories, *GATES)) if name in tables]
+        self._others = [key for key in tables if key not in self._gates]
 
     def find(self, fields: BatchFields) -> Groups:
         """Give the rows of a batch that fulfil something, in order."""
         groups = Groups(np.arange(fields.batch.rows), self._every)
         if self._applies is not None:
             self._by_index(groups, fields, self._applies)
-        for table in (*self._gates, *self._in_order(fields)):
-            affected = groups.touched(table.constrained)
-            if not len(affected):
-                continue
-            numbers, values = fields.distinct(table.name, groups.rows[affected])
-            classes, masks = _classes(self._masks(table, values))
-            groups.narrow(affected, classes[numbers], masks)
+        for key in (*self._gates, *self._in_order(fields)):
+            affected = groups.touched(self._tables[key].constrained)
+            if len(affected):
+                groups.narrow(affected, *self._answers(key, fields, groups.rows[affected]))
         return groups
 
-    def _in_order(self, fields: BatchFields) -> list[FieldTable]:
-        """Give the tables in the order in which they are asked: those with few values to ask of first."""
+    def _in_order(self, fields: BatchFields) -> list[str]:
+        """Give the keys of tables in the order in which they are asked: those with few values to ask of first."""
         costs = {
-            key: fields.cost(table.name) * (_REGEX if key.endswith("\0regex") else 1)
-            for key, table in self._others.items()
+            key: fields.cost(self._tables[key].name) * (_REGEX if key.endswith("\0regex") else 1)
+            for key in self._others
         }
-        return [self._others[key] for key in sorted(costs, key=lambda key: costs[key])]
+        return sorted(costs, key=lambda key: costs[key])
 
     def _by_index(self, groups: Groups, fields: BatchFields, applies: Callable[[Told], int]) -> None:
         told = [(name, *fields.distinct(name, groups.rows)) for name in TOLD if fields.has(name)]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from maxspan.engine.kernel.columns.fields import Value
+from maxspan.engine.kernel.columns.arrow import np
+from maxspan.engine.kernel.columns.fields import BatchFields
 from maxspan.engine.kernel.compiled import CompiledRules
 from maxspan.engine.kernel.gates import TOLD
 from maxspan.engine.kernel.tables import FieldTable
@@ -30,7 +32,15 @@ class ColumnRules:
             names |= {name for role in rule.roles for name in role.reads}
         return names
 
-    def masks(self, table: FieldTable, values: Iterable[Value]) -> list[int]:
-        """Give the pieces that each value of a table's field leaves possible."""
+    def answers(self, key: str, fields: BatchFields, rows: Any) -> tuple[Any, list[int]]:
+        """Give for rows the number of the mask that a table leaves possible, and the masks."""
         self.compiled.tree.between_events()
-        return [table.masks[table[value]] for value in values]
+        table, scanning = self.tables[key], self.compiled.scanning
+        texts = None if scanning is None else fields.texts(table.name, rows)
+        if texts is not None and scanning is not None:
+            found, masks = scanning.values(key, *texts)
+            return np.frombuffer(found, dtype=np.uint32).astype(np.int64), masks
+        numbers, values = fields.distinct(table.name, rows)
+        known: dict[int, int] = {}
+        classes = [known.setdefault(table.masks[table[value]], len(known)) for value in values]
+        return np.array(classes, dtype=np.int64)[numbers], list(known)

@@ -45,7 +45,7 @@ def prepared(rules: ColumnRules, path: str) -> Iterator[Prepared]:
         layout = layout_of(reader.schema, *_described(path, reader.about_schema))
         needed = layout.needed(rules.names)
         rest = tuple(unit for unit in layout.units if unit not in needed)
-        finder = MaskFinder(rules.tables, rules.categories, rules.compiled.every, rules.applies, rules.masks)
+        finder = MaskFinder(rules.tables, rules.categories, rules.compiled.every, rules.applies, rules.answers)
         for batch in reader.batches(needed, rest):
             fields = BatchFields(layout, batch)
             fields.check(needed)

@@ -19,6 +19,8 @@ _NULL: Final = b"null"
 _FIRST_US: Final = -62_135_596_800_000_000
 _LAST_US: Final = 253_402_300_799_999_999
 _LAST_NS: Final = 2**63 - 2
+#: whether offsets have 64 bits, where texts begin and end, and their bytes
+Texts = tuple[bool, Any, Any]
 _DAY_US: Final = 86_400_000_000
 _US_OF: Final = {"s": 1_000_000, "ms": 1_000, "us": 1}
 #: nanoseconds in what times are counted in
@@ -65,6 +67,20 @@ class Scalars:
             self.codes, self._values = _codes(encoded.indices, len(encoded.dictionary)), encoded.dictionary
         self.null = len(self._values)
         self._made: dict[str, tuple[Any, Any]] = {}
+
+    @property
+    def texts(self) -> Texts | None:
+        """Give the distinct values as the compiled scanner takes them; None where they are no texts."""
+        kind = self._values.type
+        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+            return None
+        wide = pa.types.is_large_string(kind)
+        _, offsets, data = self._values.buffers()
+        if offsets is None or not len(self._values):
+            return wide, b"", b""
+        whole = np.frombuffer(offsets, dtype=np.int64 if wide else np.int32)
+        first = self._values.offset
+        return wide, whole[first : first + len(self._values) + 1], data or b""
 
     def values(self, codes: Any) -> Any:
         """Give the values of codes as an array of objects: what decoding the JSON gives; None for null."""
@@ -158,6 +174,10 @@ class Lists:
         self.is_there = is_there(array)
         if array.null_count:
             self._ends = np.where(self.is_there, self._ends, self._starts)
+
+    def spans(self, rows: Any) -> tuple[Any, Any]:
+        """Give where the items of the lists at rows begin and end."""
+        return self._starts[rows], self._ends[rows]
 
     def distinct(self, rows: Any) -> tuple[Any, list[tuple[Any, ...]]]:
         """Give for each row the number of its list, and the lists, without nulls in them; numbers are as they come."""

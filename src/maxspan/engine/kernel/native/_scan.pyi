@@ -1,6 +1,8 @@
 from collections.abc import Callable, Iterator
 from typing import Any, final
 
+from typing_extensions import Buffer
+
 from maxspan.engine.kernel.tables import Texts
 
 @final
@@ -69,3 +71,14 @@ class Scanner:
     def scan(self, data: bytes, skip: Skip | None = None, /) -> Scan: ...
     def add_plan(self, mask: bytes, columns: tuple[int, ...], /) -> int: ...
     def forget(self) -> None: ...
+    def values(
+        self,
+        column: int,
+        wide: bool,
+        offsets: Buffer,
+        data: Buffer,
+        codes: Buffer,
+        starts: Buffer = ...,
+        ends: Buffer = ...,
+        /,
+    ) -> tuple[bytes, bytes]: ...

@@ -8,6 +8,7 @@
 #include "making.h"
 #include "reading.h"
 #include "scanner.h"
+#include "values.h"
 
 /* Gives a row for a line that fulfils something or could not be read; NULL for others, and for an error. */
 static PyObject *row_of(Scanner *self, Scan *scan, Place line, Place end)
@@ -136,6 +137,7 @@ static PyObject *scanner_scan(Scanner *self, PyObject *arguments)
 static PyMethodDef scanner_methods[] = {
     {"scan", (PyCFunction)scanner_scan, METH_VARARGS, "Go through a chunk; with a Skip what it says is passed over."},
     {"add_plan", (PyCFunction)scanner_add_plan, METH_VARARGS, "Add a mask and the columns to ask; gives its number."},
+    {"values", (PyCFunction)scanner_values, METH_VARARGS, "Tell what many values of a column leave possible."},
     {"forget", (PyCFunction)scanner_forget, METH_NOARGS, "Forget all plans."},
     {NULL, NULL, 0, NULL},
 };
@@ -160,7 +162,7 @@ static PyType_Spec scanner_spec = {
 /* --- the module -------------------------------------------------------------------------------------------------- */
 
 /* What Python and this file agree on: a module that was built from older files is not used (native/__init__.py). */
-#define INTERFACE 2
+#define INTERFACE 3
 
 static int module_exec(PyObject *module)
 {

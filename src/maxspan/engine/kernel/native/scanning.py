@@ -43,8 +43,10 @@ class Scanning:
         self._gates = gates
         self._every = (1 << pieces) - 1
         self._words = (pieces + 63) // 64
-        self._tables = list(gates.later.values())
-        self._columns = {key: number for number, key in enumerate(gates.later)}
+        # lines are asked for the later ones alone, columns for all
+        tables = {**gates.later, **gates.tables}
+        self._tables = list(tables.values())
+        self._columns = {key: number for number, key in enumerate(tables)}
         self._beginnings: dict[int, _Beginning] = {}
         #: those without a plan, by the values that lead to them
         self._unsettled: dict[tuple[Any, ...], _Beginning] = {}
@@ -130,6 +132,17 @@ class Scanning:
     def _held(self, number: int, atoms: bytes) -> bytes:
         """Give what a value that fulfils these atoms leaves possible."""
         return self.bytes(self._tables[number].mask_of_atoms(_number(atoms)))
+
+    def values(self, key: str, *column: Any) -> tuple[bytes, list[int]]:
+        """Give for each row of a column the number of its mask (32 bits each), and the masks: what values leave possible.
+
+        `key` is that of a table. A column of texts is given as `wide, offsets, data, codes`: codes are of 32 bits, the
+        number of texts stands for none. For lists of texts `starts, ends` follow: where each has its codes (64 bits).
+        Raises ValueError where the parts do not fit together.
+        """
+        numbers, masks = self._scanner.values(self._columns[key], *column)
+        size = 8 * self._words
+        return numbers, [_number(masks[begin : begin + size]) for begin in range(0, len(masks), size)]
 
     def bytes(self, mask: int) -> bytes:
         """Give a mask as the compiled module has it."""
