@@ -10,6 +10,7 @@ import msgspec
 
 from maxspan.engine.kernel.columns.arrow import Unsuited, integers, is_there, np, pa, row_numbers
 from maxspan.engine.kernel.columns.layout import is_list
+from maxspan.engine.kernel.native.scanning import Scanning
 
 _decode = msgspec.json.Decoder().decode
 #: writes values as the rows do
@@ -71,16 +72,25 @@ class Scalars:
     @property
     def texts(self) -> Texts | None:
         """Give the distinct values as the compiled scanner takes them; None where they are no texts."""
-        kind = self._values.type
-        if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-            return None
-        wide = pa.types.is_large_string(kind)
-        _, offsets, data = self._values.buffers()
-        if offsets is None or not len(self._values):
-            return wide, b"", b""
-        whole = np.frombuffer(offsets, dtype=np.int64 if wide else np.int32)
-        first = self._values.offset
-        return wide, whole[first : first + len(self._values) + 1], data or b""
+        return _texts(self._values)
+
+    def pieces(self, codes: Any, scanning: Scanning) -> tuple[bytes, bytes, Any]:
+        """Give the JSON of codes as pieces (`Scanning.text_pieces`), and codes (32 bits) of these; their number is null."""
+        chosen = self._values
+        if self.null > len(codes) or chosen.null_count:
+            wanted = np.zeros(self.null + 1, dtype=bool)
+            wanted[codes] = True
+            own = np.flatnonzero(wanted[:-1])
+            numbers = np.full(self.null + 1, len(own), dtype=np.int32)
+            numbers[own] = np.arange(len(own), dtype=np.int32)
+            codes, chosen = numbers[codes], chosen.take(row_numbers(own))
+        texts = _texts(chosen)
+        if texts is not None:
+            return *scanning.text_pieces(*texts), codes
+        if self._is_time and self._type.unit != "ns":
+            us = integers(chosen) * np.int64(_US_OF[self._type.unit])
+            return *scanning.time_pieces(np.ascontiguousarray(us)), codes
+        return *joined(self._json_of(chosen)), codes
 
     def values(self, codes: Any) -> Any:
         """Give the values of codes as an array of objects: what decoding the JSON gives; None for null."""
@@ -112,12 +122,35 @@ class Scalars:
         return [_decode(encode_value(value)) for value in values]
 
     def _encoded(self, codes: Any) -> list[bytes]:
+        return self._json_of(self._values.take(row_numbers(codes)))
+
+    def _json_of(self, values: Any) -> list[bytes]:
         if self._is_time:
-            return [b'"' + text.encode() + b'"' for text in self._times(codes)]
-        return [encode_value(value) for value in self._values.take(row_numbers(codes)).to_pylist()]
+            texts = time_texts(values, self._type, nested=self._nested)
+            return [b'"' + text.encode() + b'"' for text in texts]
+        return [encode_value(value) for value in values.to_pylist()]
 
     def _times(self, codes: Any) -> list[str]:
         return time_texts(self._values.take(row_numbers(codes)), self._type, nested=self._nested)
+
+
+def _texts(values: Any) -> Texts | None:
+    kind = values.type
+    if values.null_count or not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        return None
+    wide = pa.types.is_large_string(kind)
+    _, offsets, data = values.buffers()
+    if offsets is None or not len(values):
+        return wide, b"", b""
+    whole = np.frombuffer(offsets, dtype=np.int64 if wide else np.int32)
+    return wide, whole[values.offset : values.offset + len(values) + 1], data or b""
+
+
+def joined(pieces: list[bytes]) -> tuple[bytes, bytes]:
+    """Give pieces of JSON as `Scanning.text_pieces` does."""
+    starts = np.zeros(len(pieces) + 1, dtype=np.int64)
+    np.cumsum([len(piece) + 1 for piece in pieces], out=starts[1:])
+    return b"\n".join(pieces) + b"\n", starts.tobytes()
 
 
 def _is_plain(type_: Any) -> bool:

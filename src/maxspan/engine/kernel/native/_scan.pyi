@@ -51,6 +51,30 @@ class Scan(Iterator[Row]):
     def clean(self) -> int: ...
     def __next__(self) -> Row: ...
 
+@final
+class Lines(Iterator[Row]):
+    """Goes through rows of columns."""
+
+    def __next__(self) -> Row: ...
+
+#: what a line is written of, in order; see native/lines.h
+Part = tuple[
+    int,
+    bytes,
+    bool,
+    int,
+    int,
+    Buffer | None,
+    Buffer | None,
+    Buffer | None,
+    Buffer | None,
+    Buffer | None,
+    Buffer | None,
+]
+
+def text_pieces(wide: bool, offsets: Buffer, data: Buffer, /) -> tuple[bytes, bytes]: ...
+def time_pieces(times: Buffer, /) -> tuple[bytes, bytes]: ...
+
 class Scanner:
     """Reads chunks of lines for a set of rules."""
 
@@ -70,6 +94,9 @@ class Scanner:
     ) -> Scanner: ...
     def scan(self, data: bytes, skip: Skip | None = None, /) -> Scan: ...
     def add_plan(self, mask: bytes, columns: tuple[int, ...], /) -> int: ...
+    def lines(
+        self, skip: Skip | None, places: Buffer, masks: bytes, numbers: Buffer, parts: tuple[Part, ...], /
+    ) -> Lines: ...
     def forget(self) -> None: ...
     def values(
         self,

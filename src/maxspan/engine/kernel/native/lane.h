@@ -19,7 +19,7 @@ typedef struct {
 
 /* The types of the module. */
 typedef struct {
-    PyObject *row, *lane, *skip, *scan, *scanner;
+    PyObject *row, *lane, *skip, *scan, *scanner, *lines;
 } Types;
 
 /* All hosts, by how JSON writes their names. */

@@ -8,7 +8,6 @@
 #include "making.h"
 #include "reading.h"
 #include "scanner.h"
-#include "values.h"
 
 /* Gives a row for a line that fulfils something or could not be read; NULL for others, and for an error. */
 static PyObject *row_of(Scanner *self, Scan *scan, Place line, Place end)
@@ -132,12 +131,17 @@ static PyObject *scanner_scan(Scanner *self, PyObject *arguments)
     return (PyObject *)scan;
 }
 
+/* --- columns ------------------------------------------------------------------------------------------------------ */
+
+#include "lines.h"
+
 /* --- the scanner -------------------------------------------------------------------------------------------------- */
 
 static PyMethodDef scanner_methods[] = {
     {"scan", (PyCFunction)scanner_scan, METH_VARARGS, "Go through a chunk; with a Skip what it says is passed over."},
     {"add_plan", (PyCFunction)scanner_add_plan, METH_VARARGS, "Add a mask and the columns to ask; gives its number."},
     {"values", (PyCFunction)scanner_values, METH_VARARGS, "Tell what many values of a column leave possible."},
+    {"lines", (PyCFunction)scanner_lines, METH_VARARGS, "Go through rows of columns, as through the lines of a chunk."},
     {"forget", (PyCFunction)scanner_forget, METH_NOARGS, "Forget all plans."},
     {NULL, NULL, 0, NULL},
 };
@@ -186,6 +190,7 @@ static int module_exec(PyObject *module)
                      {&types->lane, &lane_spec, "Lane"},
                      {&types->skip, &skip_spec, "Skip"},
                      {&types->scan, &scan_spec, "Scan"},
+                     {&types->lines, &lines_spec, "Lines"},
                      {&types->scanner, &scanner_spec, "Scanner"}};
     for (size_t n = 0; n < sizeof all / sizeof *all; n++) {
         *all[n].type = PyType_FromModuleAndSpec(module, all[n].spec, NULL);
@@ -202,6 +207,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(types->lane);
     Py_VISIT(types->skip);
     Py_VISIT(types->scan);
+    Py_VISIT(types->lines);
     Py_VISIT(types->scanner);
     return 0;
 }
@@ -213,9 +219,16 @@ static int module_clear(PyObject *module)
     Py_CLEAR(types->lane);
     Py_CLEAR(types->skip);
     Py_CLEAR(types->scan);
+    Py_CLEAR(types->lines);
     Py_CLEAR(types->scanner);
     return 0;
 }
+
+static PyMethodDef module_methods[] = {
+    {"text_pieces", text_pieces, METH_VARARGS, "Write texts as JSON, each with a line feed; gives also where they begin."},
+    {"time_pieces", time_pieces, METH_VARARGS, "Write times, in microseconds since 1970, in the same way."},
+    {NULL, NULL, 0, NULL},
+};
 
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, module_exec},
@@ -227,6 +240,7 @@ static struct PyModuleDef module_definition = {
     .m_name = "_scan",
     .m_doc = "Lines of JSON to the events among them that fulfil something.",
     .m_size = sizeof(Types),
+    .m_methods = module_methods,
     .m_slots = module_slots,
     .m_traverse = module_traverse,
     .m_clear = module_clear,

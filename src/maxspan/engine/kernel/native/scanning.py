@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -15,7 +15,7 @@ from maxspan.engine.kernel.order import FirstEvents
 from maxspan.engine.kernel.tables import FieldTable
 
 if TYPE_CHECKING:
-    from maxspan.engine.kernel.native._scan import Lane, Row, Scan, Skip
+    from maxspan.engine.kernel.native._scan import Lane, Lines, Part, Row, Scan, Skip
 
 #: what a value costs that was not seen before, against one that was
 _NEW_VALUE: Final = 100.0
@@ -143,6 +143,29 @@ class Scanning:
         numbers, masks = self._scanner.values(self._columns[key], *column)
         size = 8 * self._words
         return numbers, [_number(masks[begin : begin + size]) for begin in range(0, len(masks), size)]
+
+    def lines(self, skip: Skip | None, places: Any, numbers: Any, masks: list[int], parts: tuple[Part, ...]) -> Lines:
+        """Go through rows of columns as `scan` does through lines, those that `skip` passes over left out.
+
+        Each has its place, and the number of its mask (64 bits each). `parts` are what lines are written of.
+        """
+        lines: Lines = self._scanner.lines(skip, places, b"".join(map(self.bytes, masks)), numbers, parts)
+        return lines
+
+    @property
+    def places(self) -> Mapping[str, int]:
+        """Give the numbers of the fields of rows."""
+        return self._places
+
+    def text_pieces(self, *texts: Any) -> tuple[bytes, bytes]:
+        """Write texts (`wide, offsets, data`) as JSON, a line feed after each; gives where each begins, and the end."""
+        pieces: tuple[bytes, bytes] = self._module.text_pieces(*texts)
+        return pieces
+
+    def time_pieces(self, times: Any) -> tuple[bytes, bytes]:
+        """Write times, in microseconds since 1970 (64 bits), in the same way; none but of the years 1 to 9999."""
+        pieces: tuple[bytes, bytes] = self._module.time_pieces(times)
+        return pieces
 
     def bytes(self, mask: int) -> bytes:
         """Give a mask as the compiled module has it."""

@@ -66,7 +66,7 @@ static int answers_room(Answers *self, size_t more)
     return 0;
 }
 
-/* Writes a text as JSON does. */
+/* Writes a text as JSON does, letter by letter as msgspec. */
 static int write_text(Answers *self, Place text, size_t length)
 {
     static const char digits[] = "0123456789abcdef";
@@ -80,16 +80,23 @@ static int write_text(Answers *self, Place text, size_t length)
     *out++ = '"';
     for (size_t n = 0; n < length; n++) {
         uint8_t c = text[n];
-        if (c >= ' ' && c != '"' && c != '\\')
+        if (c >= ' ' && c != '"' && c != '\\') {
             *out++ = c;
-        else if (c >= ' ') {
-            *out++ = '\\';
-            *out++ = c;
-        } else {
-            memcpy(out, "\\u00", 4);
-            out[4] = (uint8_t)digits[c >> 4];
-            out[5] = (uint8_t)digits[c & 15];
-            out += 6;
+            continue;
+        }
+        *out++ = '\\';
+        switch (c) {
+        case '\b': *out++ = 'b'; break;
+        case '\f': *out++ = 'f'; break;
+        case '\n': *out++ = 'n'; break;
+        case '\r': *out++ = 'r'; break;
+        case '\t': *out++ = 't'; break;
+        case '"': case '\\': *out++ = c; break;
+        default:
+            memcpy(out, "u00", 3);
+            out[3] = (uint8_t)digits[c >> 4];
+            out[4] = (uint8_t)digits[c & 15];
+            out += 5;
         }
     }
     *out++ = '"';

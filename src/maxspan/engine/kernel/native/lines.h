@@ -1,0 +1,459 @@
+/* Rows of columns as lines of JSON, and those of them that are not passed over as if they had been read. */
+#ifndef MAXSPAN_LINES_H
+#define MAXSPAN_LINES_H
+
+#include "values.h"
+
+/* --- pieces: values as JSON writes them, each with a line feed after it -------------------------------------------- */
+
+/* Gives pieces as their bytes, and where each begins (64 bits, one more for the end). Takes `pieces` apart. */
+static PyObject *pieces_given(Answers *pieces, int64_t *starts, size_t count)
+{
+    PyObject *bytes = PyBytes_FromStringAndSize((const char *)pieces->text, (Py_ssize_t)pieces->used);
+    PyObject *places = PyBytes_FromStringAndSize((const char *)starts, (Py_ssize_t)(count + 1) * 8);
+    PyObject *out = bytes && places ? PyTuple_Pack(2, bytes, places) : NULL;
+    Py_XDECREF(bytes);
+    Py_XDECREF(places);
+    return out;
+}
+
+static PyObject *text_pieces(PyObject *Py_UNUSED(module), PyObject *arguments)
+{
+    Texts texts;
+    Answers pieces = {{0}, NULL, 0, 0};
+    int64_t *starts = NULL;
+    PyObject *out = NULL;
+    if (!PyArg_ParseTuple(arguments, "py*y*", &texts.wide, &texts.offsets, &texts.data))
+        return NULL;
+    size_t width = texts.wide ? 8 : 4;
+    texts.count = texts.offsets.len ? (size_t)texts.offsets.len / width - 1 : 0;
+    starts = malloc((texts.count + 1) * sizeof *starts);
+    if (!starts) {
+        PyErr_NoMemory();
+        goto done;
+    }
+    if (answers_room(&pieces, (size_t)texts.data.len + texts.count * 4 + 16))
+        goto done;
+    for (size_t n = 0; n < texts.count; n++) {
+        Place text;
+        size_t length;
+        starts[n] = (int64_t)pieces.used;
+        if (text_at(&texts, (int64_t)n, &text, &length) || write_text(&pieces, text, length) ||
+            answers_room(&pieces, 1))
+            goto done;
+        pieces.text[pieces.used++] = '\n';
+    }
+    starts[texts.count] = (int64_t)pieces.used;
+    out = pieces_given(&pieces, starts, texts.count);
+done:
+    free(starts);
+    answers_clear(&pieces);
+    PyBuffer_Release(&texts.offsets);
+    PyBuffer_Release(&texts.data);
+    return out;
+}
+
+static uint8_t *write_number(uint8_t *out, int64_t number, int digits)
+{
+    for (int n = digits - 1; n >= 0; n--) {
+        out[n] = (uint8_t)('0' + number % 10);
+        number /= 10;
+    }
+    return out + digits;
+}
+
+/* Writes microseconds since 1970 as `"2026-11-24T03:06:23.843389"`, without a fraction that is 0. */
+static uint8_t *write_time(uint8_t *out, int64_t us)
+{
+    const int64_t day_us = 86400000000;
+    int64_t days = us / day_us, rest = us % day_us;
+    if (rest < 0) {
+        rest += day_us;
+        days--;
+    }
+    /* years begin in March, so that the odd day is the last one; eras of 400 years, from the year 0 */
+    days += 719468;
+    int64_t era = days / 146097, day = days % 146097;
+    int64_t year = (day - day / 1460 + day / 36524 - day / 146096) / 365;
+    day -= 365 * year + year / 4 - year / 100;
+    int64_t month = (5 * day + 2) / 153;
+    day -= (153 * month + 2) / 5;
+    month += month < 10 ? 3 : -9;
+    year += era * 400 + (month <= 2);
+    *out++ = '"';
+    out = write_number(out, year, 4);
+    *out++ = '-';
+    out = write_number(out, month, 2);
+    *out++ = '-';
+    out = write_number(out, day + 1, 2);
+    *out++ = 'T';
+    out = write_number(out, rest / 3600000000, 2);
+    *out++ = ':';
+    out = write_number(out, rest / 60000000 % 60, 2);
+    *out++ = ':';
+    out = write_number(out, rest / 1000000 % 60, 2);
+    if (rest % 1000000) {
+        *out++ = '.';
+        out = write_number(out, rest % 1000000, 6);
+    }
+    *out++ = '"';
+    return out;
+}
+
+#define LONGEST_TIME 28
+/* of the years 1 to 9999, as microseconds */
+#define FIRST_US (-62135596800000000)
+#define LAST_US 253402300799999999
+
+static PyObject *time_pieces(PyObject *Py_UNUSED(module), PyObject *arguments)
+{
+    Py_buffer times;
+    PyObject *out = NULL;
+    if (!PyArg_ParseTuple(arguments, "y*", &times))
+        return NULL;
+    size_t count = (size_t)times.len / 8;
+    Answers pieces = {{0}, NULL, 0, 0};
+    int64_t *starts = malloc((count + 1) * sizeof *starts);
+    if (!starts)
+        PyErr_NoMemory();
+    if (!starts || answers_room(&pieces, count * (LONGEST_TIME + 1) + 1))
+        goto done;
+    uint8_t *at = pieces.text;
+    for (size_t n = 0; n < count; n++) {
+        int64_t us;
+        memcpy(&us, (Place)times.buf + n * 8, 8);
+        if (us < FIRST_US || us > LAST_US) {
+            PyErr_SetString(PyExc_ValueError, "a time beyond the calendar");
+            goto done;
+        }
+        starts[n] = at - pieces.text;
+        at = write_time(at, us);
+        *at++ = '\n';
+    }
+    pieces.used = (size_t)(at - pieces.text);
+    starts[count] = (int64_t)pieces.used;
+    out = pieces_given(&pieces, starts, count);
+done:
+    free(starts);
+    answers_clear(&pieces);
+    PyBuffer_Release(&times);
+    return out;
+}
+
+/* --- lines --------------------------------------------------------------------------------------------------------- */
+
+/* What a line is written of, in order: a scalar, a list of scalars, or where a struct begins and ends. */
+enum { SCALAR, LIST, STRUCT, END };
+
+typedef struct {
+    int kind, top; /* what is null and `top` is left out */
+    uint32_t field, over; /* `over`: the part behind the end of a struct */
+    size_t count;         /* of pieces, which is also the code of null */
+    /* key: with quotes and colon; there: a byte a row, none if all are; from, to: where a list has its codes */
+    Py_buffer key, there, data, starts, codes, from, to;
+} Part;
+
+typedef struct {
+    PyObject_HEAD
+    Scan *scan; /* what rows are made of: it holds one line at a time */
+    Part *parts;
+    uint32_t part_count;
+    size_t row, rows, mask_count;
+    Py_buffer masks, numbers, places;
+    Answers line;
+} Lines;
+
+static int64_t wide_at(const Py_buffer *numbers, size_t place)
+{
+    int64_t out;
+    memcpy(&out, (Place)numbers->buf + place * 8, 8);
+    return out;
+}
+
+static int line_add(Answers *line, const void *bytes, size_t length)
+{
+    if (line->room - line->used < length && answers_room(line, length))
+        return -1;
+    memcpy(line->text + line->used, bytes, length);
+    line->used += length;
+    return 0;
+}
+
+static int line_key(Answers *line, const Part *part)
+{
+    if (line->text[line->used - 1] != '{' && line_add(line, ",", 1))
+        return -1;
+    return line_add(line, part->key.buf, (size_t)part->key.len);
+}
+
+static int line_piece(Answers *line, const Part *part, int32_t code)
+{
+    if (code < 0 || (size_t)code > part->count) {
+        PyErr_SetString(PyExc_ValueError, "a piece that is not there");
+        return -1;
+    }
+    if ((size_t)code == part->count)
+        return line_add(line, "null", 4);
+    int64_t from = wide_at(&part->starts, (size_t)code), to = wide_at(&part->starts, (size_t)code + 1);
+    return line_add(line, (Place)part->data.buf + from, (size_t)(to - from - 1));
+}
+
+static int line_list(Answers *line, const Part *part, size_t row)
+{
+    int64_t from = wide_at(&part->from, row), to = wide_at(&part->to, row);
+    if (from < 0 || to < from || (uint64_t)to > (size_t)part->codes.len / 4) {
+        PyErr_SetString(PyExc_ValueError, "a list that is not there");
+        return -1;
+    }
+    if (line_add(line, "[", 1))
+        return -1;
+    for (int64_t n = from; n < to; n++)
+        if ((n > from && line_add(line, ",", 1)) || line_piece(line, part, code_at(&part->codes, (size_t)n)))
+            return -1;
+    return line_add(line, "]", 1);
+}
+
+/* Writes a row, and notes where its fields are. */
+static int line_write(Lines *self, size_t row)
+{
+    Scanner *scanner = self->scan->scanner;
+    Answers *line = &self->line;
+    line->used = 0;
+    memset(scanner->tokens, 0, scanner->field_count * sizeof *scanner->tokens);
+    if (line_add(line, "{", 1))
+        return -1;
+    for (uint32_t n = 0; n < self->part_count; n++) {
+        const Part *part = self->parts + n;
+        if (part->kind == END) {
+            if (line_add(line, "}", 1))
+                return -1;
+            continue;
+        }
+        int there = !part->there.obj || ((Place)part->there.buf)[row];
+        int32_t code = part->kind == SCALAR ? code_at(&part->codes, row) : 0;
+        if (part->kind == SCALAR)
+            there = code < 0 || (size_t)code != part->count;
+        if (!there && part->top) {
+            n = part->kind == STRUCT ? part->over - 1 : n;
+            continue;
+        }
+        if (line_key(line, part))
+            return -1;
+        size_t begin = line->used;
+        if (!there) {
+            if (line_add(line, "null", 4))
+                return -1;
+            n = part->kind == STRUCT ? part->over - 1 : n;
+        } else if (part->kind == STRUCT) {
+            if (line_add(line, "{", 1))
+                return -1;
+        } else {
+            if (part->kind == SCALAR ? line_piece(line, part, code) : line_list(line, part, row))
+                return -1;
+            if (part->field != NONE && line->used <= UINT32_MAX)
+                scanner->tokens[part->field] = (Token){(uint32_t)begin, (uint32_t)(line->used - begin)};
+        }
+    }
+    if (line->used >= UINT32_MAX) {
+        PyErr_SetString(PyExc_OverflowError, "a row of more than 4 GB");
+        return -1;
+    }
+    return line_add(line, "}", 1);
+}
+
+/* Gives the row if it is not passed over; NULL if it is, and for an error. */
+static PyObject *line_row(Lines *self, size_t number)
+{
+    Scan *scan = self->scan;
+    Scanner *scanner = scan->scanner;
+    int64_t mask = wide_at(&self->numbers, number);
+    if (mask < 0 || (uint64_t)mask >= self->mask_count) {
+        PyErr_SetString(PyExc_ValueError, "a mask that is not there");
+        return NULL;
+    }
+    if (line_write(self, number))
+        return NULL;
+    scanner->stamp++;
+    memcpy(scanner->mask, (Place)self->masks.buf + (size_t)mask * scanner->words * 8, scanner->words * 8);
+    uint32_t given = given_number(scanner);
+    int passed = given != NONE && scan->skip ? passed_over(scanner, scan->skip, given, self->line.text) : 0;
+    if (given == NONE || passed)
+        return NULL;
+    PyObject *object = Py_NewRef(scanner->given_objects[given]);
+    PyObject *data = PyBytes_FromStringAndSize((const char *)self->line.text, (Py_ssize_t)self->line.used);
+    PyObject *row = NULL;
+    if (data) {
+        Py_XDECREF(scan->data);
+        scan->data = data;
+        scan->number = wide_at(&self->places, number);
+        Place text = (Place)PyBytes_AsString(data);
+        row = new_row(scanner, scan, text, text + self->line.used, scanner->tokens);
+    }
+    if (!row) {
+        Py_DECREF(object);
+        return NULL;
+    }
+    Py_DECREF(((Row *)row)->mask);
+    ((Row *)row)->mask = object;
+    return row;
+}
+
+static PyObject *lines_next(Lines *self)
+{
+    Scanner *scanner = self->scan->scanner;
+    if (scanner->busy) {
+        PyErr_SetString(PyExc_RuntimeError, "the scanner is at work already");
+        return NULL;
+    }
+    while (self->row < self->rows) {
+        scanner->busy = 1;
+        PyObject *row = line_row(self, self->row++);
+        scanner->busy = 0;
+        if (row || PyErr_Occurred())
+            return row;
+    }
+    return NULL;
+}
+
+static void release(Py_buffer *buffer)
+{
+    if (buffer->obj)
+        PyBuffer_Release(buffer);
+}
+
+static void lines_dealloc(Lines *self)
+{
+    PyTypeObject *type = Py_TYPE((PyObject *)self);
+    for (uint32_t n = 0; n < self->part_count; n++) {
+        Part *part = self->parts + n;
+        release(&part->key);
+        release(&part->there);
+        release(&part->data);
+        release(&part->starts);
+        release(&part->codes);
+        release(&part->from);
+        release(&part->to);
+    }
+    free(self->parts);
+    release(&self->masks);
+    release(&self->numbers);
+    release(&self->places);
+    answers_clear(&self->line);
+    Py_XDECREF((PyObject *)self->scan);
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+static PyType_Slot lines_slots[] = {
+    {Py_tp_doc, "Goes through rows of columns: gives those that are not passed over."},
+    {Py_tp_dealloc, lines_dealloc},
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, lines_next},
+    {0, NULL},
+};
+
+static PyType_Spec lines_spec = {
+    .name = "maxspan.engine.kernel.native._scan.Lines",
+    .basicsize = sizeof(Lines),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = lines_slots,
+};
+
+/* Whether a part is what it has to be; `parts` is how many there are. */
+static int part_fits(const Part *part, size_t rows, uint32_t number, uint32_t parts, uint32_t fields)
+{
+    size_t size = (size_t)part->starts.len / 8;
+    if (part->there.obj && (size_t)part->there.len < rows)
+        return 0;
+    if (part->kind == STRUCT)
+        return part->over > number && part->over <= parts;
+    if (part->kind == END)
+        return 1;
+    if ((part->kind != SCALAR && part->kind != LIST) || (part->field != NONE && part->field >= fields) || !size ||
+        !part->codes.obj || !part->data.obj || size > INT32_MAX)
+        return 0;
+    if (part->kind == SCALAR ? (size_t)part->codes.len / 4 < rows
+                             : (!part->from.obj || !part->to.obj || (size_t)part->from.len / 8 < rows ||
+                                (size_t)part->to.len / 8 < rows))
+        return 0;
+    int64_t before = wide_at(&part->starts, 0);
+    if (before < 0)
+        return 0;
+    for (size_t n = 1; n < size; n++) {
+        int64_t next = wide_at(&part->starts, n);
+        if (next <= before)
+            return 0;
+        before = next;
+    }
+    return before <= part->data.len;
+}
+
+static int lines_parts(Lines *self, PyObject *parts)
+{
+    Py_ssize_t count = PyTuple_Size(parts);
+    self->parts = calloc((size_t)count + 1, sizeof *self->parts);
+    if (!self->parts) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (Py_ssize_t n = 0; n < count; n++) {
+        Part *part = self->parts + n;
+        int field;
+        if (!PyArg_ParseTuple(PyTuple_GetItem(parts, n), "iy*piIz*z*z*z*z*z*", &part->kind, &part->key, &part->top,
+                              &field, &part->over, &part->there, &part->data, &part->starts, &part->codes,
+                              &part->from, &part->to)) {
+            memset(part, 0, sizeof *part);
+            return -1;
+        }
+        self->part_count++;
+        part->field = field < 0 ? NONE : (uint32_t)field;
+        part->count = (size_t)part->starts.len / 8 - (part->starts.len >= 8);
+        if (!part_fits(part, self->rows, (uint32_t)n, (uint32_t)count, self->scan->scanner->field_count)) {
+            PyErr_SetString(PyExc_ValueError, "parts of lines that do not fit together");
+            return -1;
+        }
+    }
+    return 0;
+}
+
+/* Gives what goes through rows: for each its place, the number of its mask among `masks`, and the parts of lines. */
+static PyObject *scanner_lines(Scanner *self, PyObject *arguments)
+{
+    PyObject *skip, *parts;
+    Py_buffer places, masks, numbers;
+    if (!PyArg_ParseTuple(arguments, "Oy*y*y*O!", &skip, &places, &masks, &numbers, &PyTuple_Type, &parts))
+        return NULL;
+    PyObject *empty = PyBytes_FromStringAndSize("", 0);
+    PyObject *scan_arguments = empty ? PyTuple_Pack(2, empty, skip) : NULL;
+    PyObject *scan = scan_arguments ? scanner_scan(self, scan_arguments) : NULL;
+    Py_XDECREF(empty);
+    Py_XDECREF(scan_arguments);
+    Lines *lines = scan ? PyObject_New(Lines, self->lines_type) : NULL;
+    if (!lines) {
+        Py_XDECREF(scan);
+        PyBuffer_Release(&places);
+        PyBuffer_Release(&masks);
+        PyBuffer_Release(&numbers);
+        return NULL;
+    }
+    lines->scan = (Scan *)scan;
+    lines->parts = NULL;
+    lines->part_count = 0;
+    lines->row = 0;
+    lines->rows = (size_t)places.len / 8;
+    lines->mask_count = (size_t)masks.len / (self->words * 8);
+    lines->places = places;
+    lines->masks = masks;
+    lines->numbers = numbers;
+    memset(&lines->line, 0, sizeof lines->line);
+    int bad = (size_t)numbers.len / 8 != lines->rows;
+    if (bad)
+        PyErr_SetString(PyExc_ValueError, "as many numbers of masks as rows are needed");
+    if (bad || lines_parts(lines, parts)) {
+        Py_DECREF((PyObject *)lines);
+        return NULL;
+    }
+    return (PyObject *)lines;
+}
+
+#endif
