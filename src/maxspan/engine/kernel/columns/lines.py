@@ -1,6 +1,6 @@
-"""Rows that matter, as what the compiled scanner writes their lines of: it goes through them as through lines of a file.
+"""Rows that matter, for the compiled scanner: what their lines are written of.
 
-The lines are letter by letter those of `rows`, and what is passed over is never more than bytes.
+It goes through them as through the lines of a file. They are letter by letter those of `rows`, and what is passed over is never more than bytes.
 """
 
 from __future__ import annotations
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 _SCALAR, _LIST, _STRUCT, _END = range(4)
 _NO_BUFFERS: Final = (None,) * 6
-#: of lists, all items of a batch are written unless the rows are a smaller share of it
-_SHARE: Final = 8
 
 
 def takes_lines(layout: Layout, scanning: Scanning) -> bool:
@@ -61,33 +59,19 @@ class _Parts:
             self.parts[place] = (_STRUCT, key, not before, -1, len(self.parts), there, *_NO_BUFFERS[1:])
 
     def _buffers(self, unit: Unit) -> tuple[Any, ...]:
-        """Give the kind of a unit, and: which rows have it, pieces, where they begin, codes, where lists begin and end."""
-        rows = self._rows
-        if unit.kind == "scalar":
-            scalars = self._fields.scalars(unit)
-            data, starts, codes = scalars.pieces(scalars.codes[rows], self._scanning)
-            return _SCALAR, None, data, starts, np.ascontiguousarray(codes), None, None
+        """Give a unit's kind, and: which rows have it, pieces, where they begin, codes, where lists begin and end."""
         array = self._fields.batch.array(unit)
+        if unit.kind == "scalar":
+            data, starts, codes = self._fields.scalars(unit).pieces(self._rows, self._scanning)
+            return _SCALAR, None, data, starts, codes, None, None
         if unit.kind == "list":
             lists = self._fields.lists(unit)
-            begins, ends = lists.spans(rows)
-            codes = lists.items.codes
-            if len(rows) * _SHARE < len(array):
-                codes, begins, ends = _gathered(codes, begins, ends)
-            data, starts, codes = lists.items.pieces(codes, self._scanning)
-            return _LIST, self._there(array), data, starts, np.ascontiguousarray(codes), begins, ends
-        there = is_there(array)[rows]
-        values = nested_values(array.take(row_numbers(rows)), unit.type)
-        codes = np.where(there, np.arange(len(rows), dtype=np.int32), np.int32(len(rows)))
+            data, starts, codes = lists.items.pieces(lists.places(self._rows), self._scanning)
+            return _LIST, self._there(array), data, starts, codes, *lists.spans
+        values = nested_values(array.take(row_numbers(self._rows)), unit.type)
+        codes = np.full(len(array), len(values), dtype=np.int32)
+        codes[self._rows] = np.where(is_there(array)[self._rows], np.arange(len(values), dtype=np.int32), codes[:1])
         return _SCALAR, None, *joined([encode_value(value) for value in values]), codes, None, None
 
     def _there(self, array: Any) -> Any:
-        return is_there(array)[self._rows].view(np.uint8) if array.null_count else None
-
-
-def _gathered(codes: Any, begins: Any, ends: Any) -> tuple[Any, Any, Any]:
-    """Give the codes of some lists alone, and where each of these has them."""
-    counts = ends - begins
-    after = np.cumsum(counts)
-    first = after - counts
-    return codes[np.repeat(begins - first, counts) + np.arange(counts.sum())], first, after
+        return is_there(array).view(np.uint8) if array.null_count else None

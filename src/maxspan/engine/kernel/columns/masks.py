@@ -78,7 +78,8 @@ class Groups:
 class MaskFinder:
     """Finds the mask of pieces for rows of a batch, as `Tree.mask_of_fields` does for one event.
 
-    `answers` asks a table, by its key, about rows. `applies` gives the pieces of rules whose index patterns admit what an event tells of its place; None: all do.
+    `answers` asks a table, by its key, about rows. `applies` gives the pieces of rules whose index patterns admit what
+    an event tells of its place; None: all do.
     """
 
     def __init__(

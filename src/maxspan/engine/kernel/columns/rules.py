@@ -36,9 +36,9 @@ class ColumnRules:
         """Give for rows the number of the mask that a table leaves possible, and the masks."""
         self.compiled.tree.between_events()
         table, scanning = self.tables[key], self.compiled.scanning
-        texts = None if scanning is None else fields.texts(table.name, rows)
+        texts = None if scanning is None else fields.texts(table.name)
         if texts is not None and scanning is not None:
-            found, masks = scanning.values(key, *texts)
+            found, masks = scanning.values(key, rows, *texts)
             return np.frombuffer(found, dtype=np.uint32).astype(np.int64), masks
         numbers, values = fields.distinct(table.name, rows)
         known: dict[int, int] = {}

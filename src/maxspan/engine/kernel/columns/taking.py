@@ -66,6 +66,7 @@ def prepared(rules: ColumnRules, path: str) -> Iterator[Prepared]:
                 if scanning is not None:
                     parts = line_parts(layout, fields, groups.rows, scanning)
             yield Prepared(batch.rows, reader.rows, batch.bytes, groups, fields, RowTexts(layout, fields), parts)
+            del batch, fields, groups, parts  # so that there is room for the next one
     finally:
         reader.close()
 
@@ -99,7 +100,7 @@ def take(detector: KernelDetector, rules: ColumnRules, path: str, first_row: int
         candidates = (
             _of_rows(detector, path, first, first_row, batch)
             if scanning is None or batch.parts is None
-            else _of_lines(detector, scanning, path, first, first_row, batch.groups, batch.parts)
+            else _of_lines(detector, scanning, path, first, first_row, batch)
         )
         for candidate in candidates:
             detector._take(candidate, out)
@@ -113,14 +114,15 @@ def _of_lines(
     path: str,
     first: int,
     first_row: int,
-    groups: Groups,
-    parts: tuple[Part, ...],
+    batch: Prepared,
 ) -> Iterator[Candidate]:
     """Give the candidates among rows that the compiled scanner goes through as through lines; take each at once."""
     skipping, getters = detector._skipping, detector._reader._getters
     narrow, skip = (skipping.narrow, skipping.skip) if skipping is not None else (None, None)
     waiting = skipping.waiting if skipping is not None else {}
-    for row in scanning.lines(skip, groups.rows, groups.numbers, groups.masks, parts):
+    groups = batch.groups
+    assert batch.parts is not None
+    for row in scanning.lines(skip, batch.rows, groups.rows, groups.numbers, groups.masks, batch.parts):
         mask, place = row.mask, row.number
         assert mask is not None
         if narrow is not None and waiting.get(mask) != 0:

@@ -74,12 +74,15 @@ class Scalars:
         """Give the distinct values as the compiled scanner takes them; None where they are no texts."""
         return _texts(self._values)
 
-    def pieces(self, codes: Any, scanning: Scanning) -> tuple[bytes, bytes, Any]:
-        """Give the JSON of codes as pieces (`Scanning.text_pieces`), and codes (32 bits) of these; their number is null."""
-        chosen = self._values
-        if self.null > len(codes) or chosen.null_count:
+    def pieces(self, places: Any, scanning: Scanning) -> tuple[bytes, bytes, Any]:
+        """Give the JSON of values as pieces (`Scanning.text_pieces`), and as codes (32 bits) the numbers of these.
+
+        The number of pieces is null. Values that none of the places has may be left out: their codes say nothing.
+        """
+        codes, chosen = self.codes, self._values
+        if self.null > len(places) or chosen.null_count:
             wanted = np.zeros(self.null + 1, dtype=bool)
-            wanted[codes] = True
+            wanted[codes[places]] = True
             own = np.flatnonzero(wanted[:-1])
             numbers = np.full(self.null + 1, len(own), dtype=np.int32)
             numbers[own] = np.arange(len(own), dtype=np.int32)
@@ -89,7 +92,7 @@ class Scalars:
             return *scanning.text_pieces(*texts), codes
         if self._is_time and self._type.unit != "ns":
             us = integers(chosen) * np.int64(_US_OF[self._type.unit])
-            return *scanning.time_pieces(np.ascontiguousarray(us)), codes
+            return *scanning.time_pieces(us), codes
         return *joined(self._json_of(chosen)), codes
 
     def values(self, codes: Any) -> Any:
@@ -165,7 +168,7 @@ def _is_plain(type_: Any) -> bool:
 
 def _codes(indices: Any, null: int) -> Any:
     codes = integers(indices).astype(np.int32, copy=False)
-    return np.where(is_there(indices), codes, np.int32(null)) if indices.null_count else codes
+    return np.where(is_there(indices), codes, np.int32(null)) if indices.null_count else np.ascontiguousarray(codes)
 
 
 def _known(array: Any) -> Any:
@@ -208,9 +211,16 @@ class Lists:
         if array.null_count:
             self._ends = np.where(self.is_there, self._ends, self._starts)
 
-    def spans(self, rows: Any) -> tuple[Any, Any]:
-        """Give where the items of the lists at rows begin and end."""
-        return self._starts[rows], self._ends[rows]
+    @property
+    def spans(self) -> tuple[Any, Any]:
+        """Give where the items of the lists begin and end."""
+        return self._starts, self._ends
+
+    def places(self, rows: Any) -> Any:
+        """Give where the items of some lists are, list by list."""
+        starts, counts = self._starts[rows], self._ends[rows] - self._starts[rows]
+        before = np.cumsum(counts) - counts
+        return np.repeat(starts - before, counts) + np.arange(counts.sum())
 
     def distinct(self, rows: Any) -> tuple[Any, list[tuple[Any, ...]]]:
         """Give for each row the number of its list, and the lists, without nulls in them; numbers are as they come."""
@@ -231,10 +241,8 @@ class Lists:
 
     def json(self, rows: Any) -> list[bytes]:
         """Give the JSON of the lists at rows."""
-        starts, ends = self._starts[rows], self._ends[rows]
-        counts = ends - starts
-        places = np.repeat(starts - np.concatenate(([0], np.cumsum(counts)[:-1])), counts) + np.arange(counts.sum())
-        pieces = self.items.json(self.items.codes[places]).tolist()
+        counts = self._ends[rows] - self._starts[rows]
+        pieces = self.items.json(self.items.codes[self.places(rows)]).tolist()
         out: list[bytes] = []
         at = 0
         for count, there in zip(counts.tolist(), self.is_there[rows].tolist(), strict=True):

@@ -95,12 +95,20 @@ class Scanner:
     def scan(self, data: bytes, skip: Skip | None = None, /) -> Scan: ...
     def add_plan(self, mask: bytes, columns: tuple[int, ...], /) -> int: ...
     def lines(
-        self, skip: Skip | None, places: Buffer, masks: bytes, numbers: Buffer, parts: tuple[Part, ...], /
+        self,
+        skip: Skip | None,
+        rows: int,
+        places: Buffer,
+        masks: bytes,
+        numbers: Buffer,
+        parts: tuple[Part, ...],
+        /,
     ) -> Lines: ...
     def forget(self) -> None: ...
     def values(
         self,
         column: int,
+        places: Buffer,
         wide: bool,
         offsets: Buffer,
         data: Buffer,

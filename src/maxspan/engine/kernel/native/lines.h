@@ -157,18 +157,12 @@ typedef struct {
     PyObject_HEAD
     Scan *scan; /* what rows are made of: it holds one line at a time */
     Part *parts;
-    uint32_t part_count;
-    size_t row, rows, mask_count;
+    uint32_t *early; /* the parts that say whether a row is passed over, structs around them included, in order */
+    uint32_t part_count, early_count;
+    size_t row, rows, places_end, mask_count; /* `places_end`: so many rows the parts have */
     Py_buffer masks, numbers, places;
     Answers line;
 } Lines;
-
-static int64_t wide_at(const Py_buffer *numbers, size_t place)
-{
-    int64_t out;
-    memcpy(&out, (Place)numbers->buf + place * 8, 8);
-    return out;
-}
 
 static int line_add(Answers *line, const void *bytes, size_t length)
 {
@@ -213,6 +207,43 @@ static int line_list(Answers *line, const Part *part, size_t row)
     return line_add(line, "]", 1);
 }
 
+/* Whether a row has a part. */
+static int part_is_there(const Part *part, size_t row)
+{
+    if (part->kind == SCALAR)
+        return (size_t)code_at(&part->codes, row) != part->count;
+    return !part->there.obj || ((Place)part->there.buf)[row];
+}
+
+static int line_value(Lines *self, const Part *part, size_t row)
+{
+    Answers *line = &self->line;
+    size_t begin = line->used;
+    if (part->kind == SCALAR ? line_piece(line, part, code_at(&part->codes, row)) : line_list(line, part, row))
+        return -1;
+    if (part->field != NONE && line->used <= UINT32_MAX)
+        self->scan->scanner->tokens[part->field] = (Token){(uint32_t)begin, (uint32_t)(line->used - begin)};
+    return 0;
+}
+
+/* Writes of a row only what says whether it is passed over. */
+static int line_write_early(Lines *self, size_t row)
+{
+    Scanner *scanner = self->scan->scanner;
+    self->line.used = 0;
+    memset(scanner->tokens, 0, scanner->field_count * sizeof *scanner->tokens);
+    for (uint32_t n = 0; n < self->early_count; n++) {
+        const Part *part = self->parts + self->early[n];
+        if (part_is_there(part, row)) {
+            if (part->kind != STRUCT && line_value(self, part, row))
+                return -1;
+        } else if (part->kind == STRUCT)
+            while (n + 1 < self->early_count && self->early[n + 1] < part->over)
+                n++;
+    }
+    return 0;
+}
+
 /* Writes a row, and notes where its fields are. */
 static int line_write(Lines *self, size_t row)
 {
@@ -229,30 +260,19 @@ static int line_write(Lines *self, size_t row)
                 return -1;
             continue;
         }
-        int there = !part->there.obj || ((Place)part->there.buf)[row];
-        int32_t code = part->kind == SCALAR ? code_at(&part->codes, row) : 0;
-        if (part->kind == SCALAR)
-            there = code < 0 || (size_t)code != part->count;
+        int there = part_is_there(part, row);
         if (!there && part->top) {
             n = part->kind == STRUCT ? part->over - 1 : n;
             continue;
         }
         if (line_key(line, part))
             return -1;
-        size_t begin = line->used;
         if (!there) {
             if (line_add(line, "null", 4))
                 return -1;
             n = part->kind == STRUCT ? part->over - 1 : n;
-        } else if (part->kind == STRUCT) {
-            if (line_add(line, "{", 1))
-                return -1;
-        } else {
-            if (part->kind == SCALAR ? line_piece(line, part, code) : line_list(line, part, row))
-                return -1;
-            if (part->field != NONE && line->used <= UINT32_MAX)
-                scanner->tokens[part->field] = (Token){(uint32_t)begin, (uint32_t)(line->used - begin)};
-        }
+        } else if (part->kind == STRUCT ? line_add(line, "{", 1) : line_value(self, part, row))
+            return -1;
     }
     if (line->used >= UINT32_MAX) {
         PyErr_SetString(PyExc_OverflowError, "a row of more than 4 GB");
@@ -271,13 +291,21 @@ static PyObject *line_row(Lines *self, size_t number)
         PyErr_SetString(PyExc_ValueError, "a mask that is not there");
         return NULL;
     }
-    if (line_write(self, number))
+    size_t place;
+    if (place_of(&self->places, number, self->places_end, &place))
         return NULL;
     scanner->stamp++;
     memcpy(scanner->mask, (Place)self->masks.buf + (size_t)mask * scanner->words * 8, scanner->words * 8);
     uint32_t given = given_number(scanner);
-    int passed = given != NONE && scan->skip ? passed_over(scanner, scan->skip, given, self->line.text) : 0;
-    if (given == NONE || passed)
+    if (given == NONE)
+        return NULL;
+    if (scan->skip) {
+        if (line_write_early(self, place))
+            return NULL;
+        if (passed_over(scanner, scan->skip, given, self->line.text))
+            return NULL;
+    }
+    if (line_write(self, place))
         return NULL;
     PyObject *object = Py_NewRef(scanner->given_objects[given]);
     PyObject *data = PyBytes_FromStringAndSize((const char *)self->line.text, (Py_ssize_t)self->line.used);
@@ -285,7 +313,7 @@ static PyObject *line_row(Lines *self, size_t number)
     if (data) {
         Py_XDECREF(scan->data);
         scan->data = data;
-        scan->number = wide_at(&self->places, number);
+        scan->number = (Py_ssize_t)place;
         Place text = (Place)PyBytes_AsString(data);
         row = new_row(scanner, scan, text, text + self->line.used, scanner->tokens);
     }
@@ -335,6 +363,7 @@ static void lines_dealloc(Lines *self)
         release(&part->to);
     }
     free(self->parts);
+    free(self->early);
     release(&self->masks);
     release(&self->numbers);
     release(&self->places);
@@ -408,7 +437,7 @@ static int lines_parts(Lines *self, PyObject *parts)
         self->part_count++;
         part->field = field < 0 ? NONE : (uint32_t)field;
         part->count = (size_t)part->starts.len / 8 - (part->starts.len >= 8);
-        if (!part_fits(part, self->rows, (uint32_t)n, (uint32_t)count, self->scan->scanner->field_count)) {
+        if (!part_fits(part, self->places_end, (uint32_t)n, (uint32_t)count, self->scan->scanner->field_count)) {
             PyErr_SetString(PyExc_ValueError, "parts of lines that do not fit together");
             return -1;
         }
@@ -416,12 +445,36 @@ static int lines_parts(Lines *self, PyObject *parts)
     return 0;
 }
 
-/* Gives what goes through rows: for each its place, the number of its mask among `masks`, and the parts of lines. */
+/* Chooses the parts of the fields that a Skip reads. */
+static int lines_early(Lines *self, const Skip *skip)
+{
+    self->early = malloc((self->part_count + 1) * sizeof *self->early);
+    if (!self->early) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    for (uint32_t n = 0; skip && n < self->part_count; n++) {
+        const Part *part = self->parts + n;
+        uint32_t end = part->kind == STRUCT ? part->over : n + 1;
+        int wanted = 0;
+        for (uint32_t inner = n; inner < end; inner++) {
+            const Part *one = self->parts + inner;
+            wanted |= (one->kind == SCALAR || one->kind == LIST) && one->field != NONE &&
+                      (one->field == skip->time || one->field == skip->host);
+        }
+        if (wanted)
+            self->early[self->early_count++] = n;
+    }
+    return 0;
+}
+
+/* Gives what goes through rows, of `rows` that the parts have: for each its place, the number of its mask among `masks`, and the parts of lines. */
 static PyObject *scanner_lines(Scanner *self, PyObject *arguments)
 {
     PyObject *skip, *parts;
     Py_buffer places, masks, numbers;
-    if (!PyArg_ParseTuple(arguments, "Oy*y*y*O!", &skip, &places, &masks, &numbers, &PyTuple_Type, &parts))
+    Py_ssize_t rows;
+    if (!PyArg_ParseTuple(arguments, "Ony*y*y*O!", &skip, &rows, &places, &masks, &numbers, &PyTuple_Type, &parts))
         return NULL;
     PyObject *empty = PyBytes_FromStringAndSize("", 0);
     PyObject *scan_arguments = empty ? PyTuple_Pack(2, empty, skip) : NULL;
@@ -438,9 +491,11 @@ static PyObject *scanner_lines(Scanner *self, PyObject *arguments)
     }
     lines->scan = (Scan *)scan;
     lines->parts = NULL;
-    lines->part_count = 0;
+    lines->early = NULL;
+    lines->part_count = lines->early_count = 0;
     lines->row = 0;
     lines->rows = (size_t)places.len / 8;
+    lines->places_end = rows < 0 ? 0 : (size_t)rows;
     lines->mask_count = (size_t)masks.len / (self->words * 8);
     lines->places = places;
     lines->masks = masks;
@@ -449,7 +504,7 @@ static PyObject *scanner_lines(Scanner *self, PyObject *arguments)
     int bad = (size_t)numbers.len / 8 != lines->rows;
     if (bad)
         PyErr_SetString(PyExc_ValueError, "as many numbers of masks as rows are needed");
-    if (bad || lines_parts(lines, parts)) {
+    if (bad || lines_parts(lines, parts) || lines_early(lines, ((Scan *)scan)->skip)) {
         Py_DECREF((PyObject *)lines);
         return NULL;
     }

@@ -133,23 +133,27 @@ class Scanning:
         """Give what a value that fulfils these atoms leaves possible."""
         return self.bytes(self._tables[number].mask_of_atoms(_number(atoms)))
 
-    def values(self, key: str, *column: Any) -> tuple[bytes, list[int]]:
-        """Give for each row of a column the number of its mask (32 bits each), and the masks: what values leave possible.
+    def values(self, key: str, rows: Any, *column: Any) -> tuple[bytes, list[int]]:
+        """Give for each row the number of the mask that its value leaves possible (32 bits), and the masks.
 
-        `key` is that of a table. A column of texts is given as `wide, offsets, data, codes`: codes are of 32 bits, the
-        number of texts stands for none. For lists of texts `starts, ends` follow: where each has its codes (64 bits).
-        Raises ValueError where the parts do not fit together.
+        `key` is that of a table, and rows are told by their places in the column (64 bits). A column of texts is given
+        as `wide, offsets, data, codes`: codes are of 32 bits, the number of texts stands for none. For lists of texts
+        `starts, ends` follow: where each has its codes (64 bits). Raises ValueError where that does not fit together.
         """
-        numbers, masks = self._scanner.values(self._columns[key], *column)
+        numbers, masks = self._scanner.values(self._columns[key], rows, *column)
         size = 8 * self._words
         return numbers, [_number(masks[begin : begin + size]) for begin in range(0, len(masks), size)]
 
-    def lines(self, skip: Skip | None, places: Any, numbers: Any, masks: list[int], parts: tuple[Part, ...]) -> Lines:
+    def lines(
+        self, skip: Skip | None, count: int, rows: Any, numbers: Any, masks: list[int], parts: tuple[Part, ...]
+    ) -> Lines:
         """Go through rows of columns as `scan` does through lines, those that `skip` passes over left out.
 
-        Each has its place, and the number of its mask (64 bits each). `parts` are what lines are written of.
+        Rows are told by their places in columns of `count` values, and have numbers of masks (64 bits each). `parts`
+        are what lines are written of.
         """
-        lines: Lines = self._scanner.lines(skip, places, b"".join(map(self.bytes, masks)), numbers, parts)
+        given = b"".join(map(self.bytes, masks))
+        lines: Lines = self._scanner.lines(skip, count, rows, given, numbers, parts)
         return lines
 
     @property

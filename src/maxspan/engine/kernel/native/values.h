@@ -141,11 +141,30 @@ static int32_t code_at(const Py_buffer *codes, size_t place)
     return code;
 }
 
-/* Answers for one text a row; code `texts->count` is for none. -1 for an error. */
-static int texts_answers(Scanner *self, uint32_t number, const Texts *texts, const Py_buffer *codes, uint32_t *out,
-                         Answers *answers)
+static int64_t wide_at(const Py_buffer *numbers, size_t place)
 {
-    size_t rows = (size_t)codes->len / 4;
+    int64_t out;
+    memcpy(&out, (Place)numbers->buf + place * 8, 8);
+    return out;
+}
+
+/* Finds the place of a row, below `end`; -1 for an error. */
+static int place_of(const Py_buffer *places, size_t row, size_t end, size_t *place)
+{
+    int64_t found = wide_at(places, row);
+    if (found < 0 || (uint64_t)found >= end) {
+        PyErr_SetString(PyExc_ValueError, "a row that is not there");
+        return -1;
+    }
+    *place = (size_t)found;
+    return 0;
+}
+
+/* Answers for one text a row; code `texts->count` is for none. -1 for an error. */
+static int texts_answers(Scanner *self, uint32_t number, const Texts *texts, const Py_buffer *places,
+                         const Py_buffer *codes, uint32_t *out, Answers *answers)
+{
+    size_t rows = (size_t)places->len / 8, place;
     uint32_t *known = malloc((texts->count + 1) * sizeof *known);
     if (!known) {
         PyErr_NoMemory();
@@ -153,7 +172,9 @@ static int texts_answers(Scanner *self, uint32_t number, const Texts *texts, con
     }
     memset(known, 0xff, (texts->count + 1) * sizeof *known);
     for (size_t row = 0; row < rows; row++) {
-        int32_t code = code_at(codes, row);
+        if (place_of(places, row, (size_t)codes->len / 4, &place))
+            goto failed;
+        int32_t code = code_at(codes, place);
         if (code < 0 || (size_t)code > texts->count) {
             PyErr_SetString(PyExc_ValueError, "a code that is not there");
             goto failed;
@@ -194,17 +215,18 @@ static int write_list(Answers *answers, const Texts *texts, const int32_t *codes
 }
 
 /* Answers for one list a row, whose codes are from `starts` to `ends`. -1 for an error. */
-static int lists_answers(Scanner *self, uint32_t number, const Texts *texts, const Py_buffer *codes,
-                         const Py_buffer *starts, const Py_buffer *ends, uint32_t *out, Answers *answers)
+static int lists_answers(Scanner *self, uint32_t number, const Texts *texts, const Py_buffer *places,
+                         const Py_buffer *codes, const Py_buffer *starts, const Py_buffer *ends, uint32_t *out,
+                         Answers *answers)
 {
-    size_t rows = (size_t)starts->len / 8, all = (size_t)codes->len / 4, room = 0;
+    size_t rows = (size_t)places->len / 8, all = (size_t)codes->len / 4, room = 0, place;
     int32_t *own = NULL;
     Memo known = {0};
     int failed = -1;
     for (size_t row = 0; row < rows; row++) {
-        int64_t from, to;
-        memcpy(&from, (Place)starts->buf + row * 8, 8);
-        memcpy(&to, (Place)ends->buf + row * 8, 8);
+        if (place_of(places, row, (size_t)starts->len / 8, &place))
+            goto done;
+        int64_t from = wide_at(starts, place), to = wide_at(ends, place);
         if (from < 0 || to < from || (uint64_t)to > all) {
             PyErr_SetString(PyExc_ValueError, "a list that is not there");
             goto done;
@@ -251,13 +273,13 @@ static PyObject *scanner_values(Scanner *self, PyObject *arguments)
 {
     unsigned number;
     Texts texts;
-    Py_buffer codes, starts = {0}, ends = {0};
+    Py_buffer places, codes, starts = {0}, ends = {0};
     PyObject *out = NULL, *masks = NULL, *given = NULL;
     Answers answers = {{0}, NULL, 0, 0};
-    if (!PyArg_ParseTuple(arguments, "Ipy*y*y*|y*y*", &number, &texts.wide, &texts.offsets, &texts.data, &codes,
-                          &starts, &ends))
+    if (!PyArg_ParseTuple(arguments, "Iy*py*y*y*|y*y*", &number, &places, &texts.wide, &texts.offsets, &texts.data,
+                          &codes, &starts, &ends))
         return NULL;
-    size_t width = texts.wide ? 8 : 4, rows = (size_t)(starts.obj ? starts.len / 8 : codes.len / 4);
+    size_t width = texts.wide ? 8 : 4, rows = (size_t)places.len / 8;
     texts.count = texts.offsets.len ? (size_t)texts.offsets.len / width - 1 : 0;
     if (number >= self->column_count || (size_t)texts.offsets.len % width || codes.len % 4 || starts.len % 8 ||
         starts.len != ends.len || texts.count >= INT32_MAX || (starts.obj && !ends.obj)) {
@@ -276,8 +298,8 @@ static PyObject *scanner_values(Scanner *self, PyObject *arguments)
         goto done;
     }
     self->busy = 1;
-    int failed = starts.obj ? lists_answers(self, number, &texts, &codes, &starts, &ends, numbers, &answers)
-                            : texts_answers(self, number, &texts, &codes, numbers, &answers);
+    int failed = starts.obj ? lists_answers(self, number, &texts, &places, &codes, &starts, &ends, numbers, &answers)
+                            : texts_answers(self, number, &texts, &places, &codes, numbers, &answers);
     self->busy = 0;
     if (!failed)
         memcpy(PyBytes_AsString(out), numbers, rows * 4);
@@ -291,6 +313,7 @@ done:
     answers_clear(&answers);
     Py_XDECREF(out);
     Py_XDECREF(masks);
+    PyBuffer_Release(&places);
     PyBuffer_Release(&texts.offsets);
     PyBuffer_Release(&texts.data);
     PyBuffer_Release(&codes);
