@@ -1,6 +1,7 @@
 """Rows that matter, for the compiled scanner: what their lines are written of.
 
-It goes through them as through the lines of a file. They are letter by letter those of `rows`, and what is passed over is never more than bytes.
+It goes through them as through the lines of a file. They are letter by letter those of `rows`; what is passed over is
+never written.
 """
 
 from __future__ import annotations

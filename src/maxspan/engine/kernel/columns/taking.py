@@ -55,10 +55,13 @@ def prepared(rules: ColumnRules, path: str) -> Iterator[Prepared]:
         scanning = rules.compiled.scanning
         if scanning is not None and not takes_lines(layout, scanning):
             scanning = None
-        finder = MaskFinder(rules.tables, rules.categories, rules.compiled.every, rules.applies, rules.answers)
+        finder = MaskFinder(
+            rules.tables, rules.categories, rules.compiled.every, rules.applies, rules.compiled.scanning
+        )
         for batch in reader.batches(needed, rest):
             fields = BatchFields(layout, batch)
             fields.check(needed)
+            rules.compiled.tree.between_events()
             groups = finder.find(fields)
             parts: tuple[Part, ...] | None = None
             if len(groups.rows):
@@ -122,7 +125,7 @@ def _of_lines(
     waiting = skipping.waiting if skipping is not None else {}
     groups = batch.groups
     assert batch.parts is not None
-    for row in scanning.lines(skip, batch.rows, groups.rows, groups.numbers, groups.masks, batch.parts):
+    for row in scanning.lines(skip, batch.rows, groups.rows, groups.numbers, groups.packed(scanning), batch.parts):
         mask, place = row.mask, row.number
         assert mask is not None
         if narrow is not None and waiting.get(mask) != 0:
@@ -136,6 +139,8 @@ def _of_lines(
 def _of_rows(detector: KernelDetector, path: str, first: int, first_row: int, batch: Prepared) -> Iterator[Candidate]:
     """Do the same in Python; take each at once."""
     skipping = detector._skipping
+    if detector.compiled.scanning is not None:
+        batch.groups.unpack(detector.compiled.scanning)
     masks, rows, numbers = batch.groups.masks, batch.groups.rows, batch.groups.numbers
     later = [0 if skipping is None else skipping.later(mask) for mask in masks]
     certain = np.array([mask != own for mask, own in zip(masks, later, strict=True)], dtype=bool)[numbers]

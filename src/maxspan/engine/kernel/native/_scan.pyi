@@ -94,6 +94,20 @@ class Scanner:
     ) -> Scanner: ...
     def scan(self, data: bytes, skip: Skip | None = None, /) -> Scan: ...
     def add_plan(self, mask: bytes, columns: tuple[int, ...], /) -> int: ...
+    def narrow(
+        self,
+        column: int,
+        rows: Buffer,
+        numbers: Buffer,
+        masks: bytes,
+        wide: bool,
+        offsets: Buffer,
+        data: Buffer,
+        codes: Buffer,
+        starts: Buffer = ...,
+        ends: Buffer = ...,
+        /,
+    ) -> tuple[bytes, bytes, bytes] | None: ...
     def lines(
         self,
         skip: Skip | None,
@@ -105,15 +119,3 @@ class Scanner:
         /,
     ) -> Lines: ...
     def forget(self) -> None: ...
-    def values(
-        self,
-        column: int,
-        places: Buffer,
-        wide: bool,
-        offsets: Buffer,
-        data: Buffer,
-        codes: Buffer,
-        starts: Buffer = ...,
-        ends: Buffer = ...,
-        /,
-    ) -> tuple[bytes, bytes]: ...

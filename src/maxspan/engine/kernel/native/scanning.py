@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final
@@ -133,28 +133,40 @@ class Scanning:
         """Give what a value that fulfils these atoms leaves possible."""
         return self.bytes(self._tables[number].mask_of_atoms(_number(atoms)))
 
-    def values(self, key: str, rows: Any, *column: Any) -> tuple[bytes, list[int]]:
-        """Give for each row the number of the mask that its value leaves possible (32 bits), and the masks.
+    def narrow(
+        self, key: str, rows: Any, numbers: Any, masks: bytes, *column: Any
+    ) -> tuple[bytes, bytes, bytes] | None:
+        """Leave to rows what a table, by its key, says of their values; gives rows, numbers and masks of those left.
 
-        `key` is that of a table, and rows are told by their places in the column (64 bits). A column of texts is given
-        as `wide, offsets, data, codes`: codes are of 32 bits, the number of texts stands for none. For lists of texts
-        `starts, ends` follow: where each has its codes (64 bits). Raises ValueError where that does not fit together.
+        Rows are told by their places in the column, and have numbers of masks (64 bits each). A column of texts is
+        given as `wide, offsets, data, codes`: codes are of 32 bits, the number of texts stands for none. For lists of
+        texts `starts, ends` follow: where each has its codes (64 bits). None: the table rules out nothing of these
+        masks. Raises ValueError where that does not fit together.
         """
-        numbers, masks = self._scanner.values(self._columns[key], rows, *column)
-        size = 8 * self._words
-        return numbers, [_number(masks[begin : begin + size]) for begin in range(0, len(masks), size)]
+        found: tuple[bytes, bytes, bytes] | None = self._scanner.narrow(
+            self._columns[key], rows, numbers, masks, *column
+        )
+        return found
 
     def lines(
-        self, skip: Skip | None, count: int, rows: Any, numbers: Any, masks: list[int], parts: tuple[Part, ...]
+        self, skip: Skip | None, count: int, rows: Any, numbers: Any, masks: bytes, parts: tuple[Part, ...]
     ) -> Lines:
         """Go through rows of columns as `scan` does through lines, those that `skip` passes over left out.
 
         Rows are told by their places in columns of `count` values, and have numbers of masks (64 bits each). `parts`
         are what lines are written of.
         """
-        given = b"".join(map(self.bytes, masks))
-        lines: Lines = self._scanner.lines(skip, count, rows, given, numbers, parts)
+        lines: Lines = self._scanner.lines(skip, count, rows, masks, numbers, parts)
         return lines
+
+    def packed(self, masks: Iterable[int]) -> bytes:
+        """Give masks one after another."""
+        return b"".join(map(self.bytes, masks))
+
+    def unpacked(self, masks: bytes) -> list[int]:
+        """Give masks that stand one after another."""
+        size = 8 * self._words
+        return [_number(masks[begin : begin + size]) for begin in range(0, len(masks), size)]
 
     @property
     def places(self) -> Mapping[str, int]:

@@ -124,16 +124,6 @@ static uint32_t answer_of(Scanner *self, uint32_t number, Answers *answers)
     return out;
 }
 
-static uint32_t answer_for_text(Scanner *self, uint32_t number, const Texts *texts, int64_t code, Answers *answers)
-{
-    Place text;
-    size_t length;
-    answers->used = 0;
-    if (text_at(texts, code, &text, &length) || write_text(answers, text, length))
-        return NONE;
-    return answer_of(self, number, answers);
-}
-
 static int32_t code_at(const Py_buffer *codes, size_t place)
 {
     int32_t code;
@@ -160,44 +150,60 @@ static int place_of(const Py_buffer *places, size_t row, size_t end, size_t *pla
     return 0;
 }
 
-/* Answers for one text a row; code `texts->count` is for none. -1 for an error. */
-static int texts_answers(Scanner *self, uint32_t number, const Texts *texts, const Py_buffer *places,
-                         const Py_buffer *codes, uint32_t *out, Answers *answers)
+/* A column of a file that a table is asked about, and what is known of its values in one call. */
+typedef struct {
+    Scanner *scanner;
+    uint32_t number;
+    Texts texts;
+    Py_buffer codes, starts, ends; /* lists have their codes from `starts` to `ends` */
+    Answers answers;
+    uint32_t *known; /* by code; the last is for none */
+    Memo known_lists; /* by codes, without nulls */
+    int32_t *list;
+    size_t list_room;
+} Question;
+
+static void question_clear(Question *self)
 {
-    size_t rows = (size_t)places->len / 8, place;
-    uint32_t *known = malloc((texts->count + 1) * sizeof *known);
-    if (!known) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    memset(known, 0xff, (texts->count + 1) * sizeof *known);
-    for (size_t row = 0; row < rows; row++) {
-        if (place_of(places, row, (size_t)codes->len / 4, &place))
-            goto failed;
-        int32_t code = code_at(codes, place);
-        if (code < 0 || (size_t)code > texts->count) {
-            PyErr_SetString(PyExc_ValueError, "a code that is not there");
-            goto failed;
-        }
-        if (known[code] == NONE) {
-            answers->used = 0;
-            known[code] = (size_t)code == texts->count ? answer_of(self, number, answers)
-                                                       : answer_for_text(self, number, texts, code, answers);
-            if (known[code] == NONE)
-                goto failed;
-        }
-        out[row] = known[code];
-    }
-    free(known);
-    return 0;
-failed:
-    free(known);
-    return -1;
+    answers_clear(&self->answers);
+    free(self->known);
+    memo_clear(&self->known_lists);
+    free(self->list);
+    PyBuffer_Release(&self->texts.offsets);
+    PyBuffer_Release(&self->texts.data);
+    PyBuffer_Release(&self->codes);
+    if (self->starts.obj)
+        PyBuffer_Release(&self->starts);
+    if (self->ends.obj)
+        PyBuffer_Release(&self->ends);
 }
 
-/* Writes a list as JSON does, without its nulls. */
-static int write_list(Answers *answers, const Texts *texts, const int32_t *codes, size_t count)
+/* Whether the parts fit together; an error if not. */
+static int question_fits(Question *self)
 {
+    size_t width = self->texts.wide ? 8 : 4;
+    self->texts.count = self->texts.offsets.len ? (size_t)self->texts.offsets.len / width - 1 : 0;
+    if (self->number >= self->scanner->column_count || (size_t)self->texts.offsets.len % width ||
+        self->codes.len % 4 || self->starts.len % 8 || self->starts.len != self->ends.len ||
+        self->texts.count >= INT32_MAX || !self->starts.obj != !self->ends.obj) {
+        PyErr_SetString(PyExc_ValueError, "no such column, or values of another form");
+        return 0;
+    }
+    if (self->starts.obj)
+        return 1;
+    self->known = malloc((self->texts.count + 1) * sizeof *self->known);
+    if (!self->known) {
+        PyErr_NoMemory();
+        return 0;
+    }
+    memset(self->known, 0xff, (self->texts.count + 1) * sizeof *self->known);
+    return 1;
+}
+
+/* Writes the list that is looked at as JSON does. */
+static int write_list(Question *self, size_t count)
+{
+    Answers *answers = &self->answers;
     answers->used = 0;
     if (answers_room(answers, 2))
         return -1;
@@ -205,7 +211,8 @@ static int write_list(Answers *answers, const Texts *texts, const int32_t *codes
     for (size_t n = 0; n < count; n++) {
         Place text;
         size_t length;
-        if (text_at(texts, codes[n], &text, &length) || write_text(answers, text, length) || answers_room(answers, 2))
+        if (text_at(&self->texts, self->list[n], &text, &length) || write_text(answers, text, length) ||
+            answers_room(answers, 2))
             return -1;
         answers->text[answers->used++] = ',';
     }
@@ -214,114 +221,260 @@ static int write_list(Answers *answers, const Texts *texts, const int32_t *codes
     return 0;
 }
 
-/* Answers for one list a row, whose codes are from `starts` to `ends`. -1 for an error. */
-static int lists_answers(Scanner *self, uint32_t number, const Texts *texts, const Py_buffer *places,
-                         const Py_buffer *codes, const Py_buffer *starts, const Py_buffer *ends, uint32_t *out,
-                         Answers *answers)
+static uint32_t answer_for_list(Question *self, size_t place)
 {
-    size_t rows = (size_t)places->len / 8, all = (size_t)codes->len / 4, room = 0, place;
-    int32_t *own = NULL;
-    Memo known = {0};
-    int failed = -1;
-    for (size_t row = 0; row < rows; row++) {
-        if (place_of(places, row, (size_t)starts->len / 8, &place))
-            goto done;
-        int64_t from = wide_at(starts, place), to = wide_at(ends, place);
-        if (from < 0 || to < from || (uint64_t)to > all) {
-            PyErr_SetString(PyExc_ValueError, "a list that is not there");
-            goto done;
-        }
-        size_t count = 0;
-        if ((size_t)(to - from) > room || !own) {
-            room = (size_t)(to - from) * 2 + 16;
-            int32_t *more = realloc(own, room * sizeof *own);
-            if (!more) {
-                PyErr_NoMemory();
-                goto done;
-            }
-            own = more;
-        }
-        for (int64_t n = from; n < to; n++) {
-            int32_t code = code_at(codes, (size_t)n);
-            if (code < 0 || (size_t)code != texts->count)
-                own[count++] = code;
-        }
-        size_t length = count * sizeof *own;
-        uint64_t hash = hash_of((Place)own, length);
-        out[row] = memo_find(&known, hash, (Place)own, length);
-        if (out[row] != NONE)
-            continue;
-        if (write_list(answers, texts, own, count))
-            goto done;
-        out[row] = answer_of(self, number, answers);
-        if (out[row] == NONE)
-            goto done;
-        if (length <= LONGEST_VALUE && memo_add(&known, hash, (Place)own, length, out[row])) {
-            PyErr_NoMemory();
-            goto done;
-        }
+    int64_t from = wide_at(&self->starts, place), to = wide_at(&self->ends, place);
+    if (from < 0 || to < from || (uint64_t)to > (size_t)self->codes.len / 4) {
+        PyErr_SetString(PyExc_ValueError, "a list that is not there");
+        return NONE;
     }
-    failed = 0;
-done:
-    free(own);
-    memo_clear(&known);
-    return failed;
+    if ((size_t)(to - from) > self->list_room || !self->list) {
+        size_t room = (size_t)(to - from) * 2 + 16;
+        int32_t *more = realloc(self->list, room * sizeof *more);
+        if (!more) {
+            PyErr_NoMemory();
+            return NONE;
+        }
+        self->list = more;
+        self->list_room = room;
+    }
+    size_t count = 0;
+    for (int64_t n = from; n < to; n++) {
+        int32_t code = code_at(&self->codes, (size_t)n);
+        if (code < 0 || (size_t)code != self->texts.count)
+            self->list[count++] = code;
+    }
+    size_t length = count * sizeof *self->list;
+    uint64_t hash = hash_of((Place)self->list, length);
+    uint32_t known = memo_find(&self->known_lists, hash, (Place)self->list, length);
+    if (known != NONE)
+        return known;
+    known = write_list(self, count) ? NONE : answer_of(self->scanner, self->number, &self->answers);
+    if (known != NONE && length <= LONGEST_VALUE &&
+        memo_add(&self->known_lists, hash, (Place)self->list, length, known)) {
+        PyErr_NoMemory();
+        return NONE;
+    }
+    return known;
 }
 
-/* Gives for each row the number of what its value leaves possible (32 bits each), and these masks. */
-static PyObject *scanner_values(Scanner *self, PyObject *arguments)
+/* Gives the number of what the value at a place leaves possible; NONE for an error. */
+static uint32_t answer_at(Question *self, size_t place)
 {
-    unsigned number;
-    Texts texts;
-    Py_buffer places, codes, starts = {0}, ends = {0};
-    PyObject *out = NULL, *masks = NULL, *given = NULL;
-    Answers answers = {{0}, NULL, 0, 0};
-    if (!PyArg_ParseTuple(arguments, "Iy*py*y*y*|y*y*", &number, &places, &texts.wide, &texts.offsets, &texts.data,
-                          &codes, &starts, &ends))
-        return NULL;
-    size_t width = texts.wide ? 8 : 4, rows = (size_t)places.len / 8;
-    texts.count = texts.offsets.len ? (size_t)texts.offsets.len / width - 1 : 0;
-    if (number >= self->column_count || (size_t)texts.offsets.len % width || codes.len % 4 || starts.len % 8 ||
-        starts.len != ends.len || texts.count >= INT32_MAX || (starts.obj && !ends.obj)) {
-        PyErr_SetString(PyExc_ValueError, "no such column, or values of another form");
-        goto done;
+    if (place >= (size_t)(self->starts.obj ? self->starts.len / 8 : self->codes.len / 4)) {
+        PyErr_SetString(PyExc_ValueError, "a row that is not there");
+        return NONE;
     }
-    if (self->busy) {
-        PyErr_SetString(PyExc_RuntimeError, "the scanner is at work already");
-        goto done;
+    if (self->starts.obj)
+        return answer_for_list(self, place);
+    int32_t code = code_at(&self->codes, place);
+    if (code < 0 || (size_t)code > self->texts.count) {
+        PyErr_SetString(PyExc_ValueError, "a code that is not there");
+        return NONE;
     }
-    out = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(rows * 4));
-    uint32_t *numbers = malloc(rows * 4 + 4);
-    if (!out || !numbers) {
+    if (self->known[code] != NONE)
+        return self->known[code];
+    Place text;
+    size_t length;
+    self->answers.used = 0;
+    if ((size_t)code < self->texts.count &&
+        (text_at(&self->texts, code, &text, &length) || write_text(&self->answers, text, length)))
+        return NONE;
+    return self->known[code] = answer_of(self->scanner, self->number, &self->answers);
+}
+
+/* --- rows ---------------------------------------------------------------------------------------------------------- */
+
+/* What masks and answers come to together, by their numbers. */
+typedef struct {
+    uint64_t *pairs;
+    uint32_t *numbers;
+    size_t room, count;
+} Pairs;
+
+#define NO_PAIR UINT64_MAX
+/* the number of a mask in which nothing is left */
+#define NOTHING (NONE - 1)
+
+static size_t pair_place(const Pairs *self, uint64_t pair)
+{
+    size_t place = (size_t)folded(pair ^ secret[0], secret[1]) & (self->room - 1);
+    while (self->pairs[place] != NO_PAIR && self->pairs[place] != pair)
+        place = (place + 1) & (self->room - 1);
+    return place;
+}
+
+static int pairs_grow(Pairs *self)
+{
+    Pairs more = {NULL, NULL, self->room ? self->room * 4 : 256, self->count};
+    more.pairs = malloc(more.room * sizeof *more.pairs);
+    more.numbers = malloc(more.room * sizeof *more.numbers);
+    if (!more.pairs || !more.numbers) {
+        free(more.pairs);
+        free(more.numbers);
         PyErr_NoMemory();
-        free(numbers);
-        goto done;
+        return -1;
     }
-    self->busy = 1;
-    int failed = starts.obj ? lists_answers(self, number, &texts, &places, &codes, &starts, &ends, numbers, &answers)
-                            : texts_answers(self, number, &texts, &places, &codes, numbers, &answers);
-    self->busy = 0;
-    if (!failed)
-        memcpy(PyBytes_AsString(out), numbers, rows * 4);
-    free(numbers);
-    if (!failed)
-        masks = PyBytes_FromStringAndSize((const char *)answers.masks.words,
-                                          (Py_ssize_t)(answers.masks.count * self->words * 8));
-    if (masks)
-        given = PyTuple_Pack(2, out, masks);
-done:
-    answers_clear(&answers);
-    Py_XDECREF(out);
+    memset(more.pairs, 0xff, more.room * sizeof *more.pairs);
+    for (size_t n = 0; n < self->room; n++)
+        if (self->pairs[n] != NO_PAIR) {
+            size_t place = pair_place(&more, self->pairs[n]);
+            more.pairs[place] = self->pairs[n];
+            more.numbers[place] = self->numbers[n];
+        }
+    free(self->pairs);
+    free(self->numbers);
+    *self = more;
+    return 0;
+}
+
+/* Rows with the numbers of their masks, before and after a table was asked. */
+typedef struct {
+    Py_buffer rows, numbers, masks;
+    size_t count, mask_count;
+    uint8_t *touched; /* by mask: whether the table may rule out some of it */
+    uint32_t *same;   /* by mask: its number afterwards, as it is */
+    Pairs pairs;
+    Masks made;
+    int64_t *out_rows, *out_numbers;
+    size_t out;
+} Narrowing;
+
+static void narrowing_clear(Narrowing *self)
+{
+    PyBuffer_Release(&self->rows);
+    PyBuffer_Release(&self->numbers);
+    PyBuffer_Release(&self->masks);
+    free(self->touched);
+    free(self->same);
+    free(self->pairs.pairs);
+    free(self->pairs.numbers);
+    masks_clear(&self->made);
+    free(self->out_rows);
+    free(self->out_numbers);
+}
+
+/* Notes which masks are touched: 1 if some are, 0 if none is, -1 for an error. */
+static int narrowing_touched(Narrowing *self, size_t words, const uint64_t *constrained)
+{
+    self->count = (size_t)self->rows.len / 8;
+    self->mask_count = (size_t)self->masks.len / (words * 8);
+    if (self->numbers.len != self->rows.len || (size_t)self->masks.len % (words * 8)) {
+        PyErr_SetString(PyExc_ValueError, "as many numbers of masks as rows, and whole masks, are needed");
+        return -1;
+    }
+    self->touched = calloc(self->mask_count + 1, 1);
+    self->same = malloc((self->mask_count + 1) * sizeof *self->same);
+    self->out_rows = malloc((self->count + 1) * sizeof *self->out_rows);
+    self->out_numbers = malloc((self->count + 1) * sizeof *self->out_numbers);
+    if (!self->touched || !self->same || !self->out_rows || !self->out_numbers) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    memset(self->same, 0xff, (self->mask_count + 1) * sizeof *self->same);
+    int any = 0;
+    for (size_t n = 0; n < self->mask_count; n++)
+        for (size_t w = 0; w < words; w++)
+            if ((uint64_t)wide_at(&self->masks, n * words + w) & constrained[w])
+                any = self->touched[n] = 1;
+    return any;
+}
+
+/* Gives the number that a mask has after an answer (NONE: as it is), NOTHING, or NONE for an error. */
+static uint32_t narrowed(Narrowing *self, Question *question, size_t mask, uint32_t answer)
+{
+    size_t words = question->scanner->words;
+    uint64_t *left = question->scanner->mask, any = 0;
+    memcpy(left, (Place)self->masks.buf + mask * words * 8, words * 8);
+    for (size_t w = 0; w < words; w++)
+        any |= left[w] &= answer == NONE ? UINT64_MAX : question->answers.masks.words[answer * words + w];
+    uint32_t number = any ? masks_number(&self->made, left, words) : NOTHING;
+    if (number == NONE)
+        PyErr_NoMemory();
+    return number;
+}
+
+static int narrow_rows(Narrowing *self, Question *question)
+{
+    for (size_t row = 0; row < self->count; row++) {
+        int64_t mask = wide_at(&self->numbers, row), place = wide_at(&self->rows, row);
+        if (mask < 0 || (uint64_t)mask >= self->mask_count || place < 0) {
+            PyErr_SetString(PyExc_ValueError, "a row or a mask that is not there");
+            return -1;
+        }
+        uint32_t number;
+        if (!self->touched[mask]) {
+            if (self->same[mask] == NONE)
+                self->same[mask] = narrowed(self, question, (size_t)mask, NONE);
+            number = self->same[mask];
+        } else {
+            uint32_t answer = answer_at(question, (size_t)place);
+            if (answer == NONE || (self->pairs.count * 2 >= self->pairs.room && pairs_grow(&self->pairs)))
+                return -1;
+            uint64_t pair = (uint64_t)mask << 32 | answer;
+            size_t at = pair_place(&self->pairs, pair);
+            if (self->pairs.pairs[at] == NO_PAIR) {
+                number = narrowed(self, question, (size_t)mask, answer);
+                if (number == NONE)
+                    return -1;
+                self->pairs.pairs[at] = pair;
+                self->pairs.numbers[at] = number;
+                self->pairs.count++;
+            }
+            number = self->pairs.numbers[at];
+        }
+        if (number == NONE)
+            return -1;
+        if (number == NOTHING)
+            continue;
+        self->out_rows[self->out] = place;
+        self->out_numbers[self->out++] = number;
+    }
+    return 0;
+}
+
+static PyObject *narrowing_given(const Narrowing *self, size_t words)
+{
+    PyObject *rows = PyBytes_FromStringAndSize((const char *)self->out_rows, (Py_ssize_t)self->out * 8);
+    PyObject *numbers = PyBytes_FromStringAndSize((const char *)self->out_numbers, (Py_ssize_t)self->out * 8);
+    PyObject *masks =
+        PyBytes_FromStringAndSize((const char *)self->made.words, (Py_ssize_t)(self->made.count * words * 8));
+    PyObject *out = rows && numbers && masks ? PyTuple_Pack(3, rows, numbers, masks) : NULL;
+    Py_XDECREF(rows);
+    Py_XDECREF(numbers);
     Py_XDECREF(masks);
-    PyBuffer_Release(&places);
-    PyBuffer_Release(&texts.offsets);
-    PyBuffer_Release(&texts.data);
-    PyBuffer_Release(&codes);
-    if (starts.obj)
-        PyBuffer_Release(&starts);
-    if (ends.obj)
-        PyBuffer_Release(&ends);
-    return given;
+    return out;
+}
+
+/* Gives the rows that a table leaves something possible of, with their masks; None where it rules out nothing. */
+static PyObject *scanner_narrow(Scanner *self, PyObject *arguments)
+{
+    Question question;
+    Narrowing narrowing;
+    memset(&question, 0, sizeof question);
+    memset(&narrowing, 0, sizeof narrowing);
+    question.scanner = self;
+    if (!PyArg_ParseTuple(arguments, "Iy*y*y*py*y*y*|y*y*", &question.number, &narrowing.rows, &narrowing.numbers,
+                          &narrowing.masks, &question.texts.wide, &question.texts.offsets, &question.texts.data,
+                          &question.codes, &question.starts, &question.ends))
+        return NULL;
+    PyObject *out = NULL;
+    int any = -1;
+    if (self->busy)
+        PyErr_SetString(PyExc_RuntimeError, "the scanner is at work already");
+    else if (question_fits(&question))
+        any = narrowing_touched(&narrowing, self->words, self->columns[question.number].constrained);
+    if (!any)
+        out = Py_NewRef(Py_None);
+    else if (any > 0) {
+        self->busy = 1;
+        int failed = narrow_rows(&narrowing, &question);
+        self->busy = 0;
+        out = failed ? NULL : narrowing_given(&narrowing, self->words);
+    }
+    narrowing_clear(&narrowing);
+    question_clear(&question);
+    return out;
 }
 
 #endif
