@@ -51,8 +51,8 @@ class Groups:
             self._masks = scanning.unpacked(self._packed)
 
     def narrow_texts(self, scanning: Scanning, key: str, texts: Sequence[Any]) -> None:
-        """Leave to the rows what a table says of their values in a column (`Scanning.narrow`)."""
-        found = scanning.narrow(key, self.rows, self.numbers, self.packed(scanning), *texts)
+        """Leave to the rows what a table says of their values in a column (`Scanning.narrow_rows`)."""
+        found = scanning.narrow_rows(key, self.rows, self.numbers, self.packed(scanning), *texts)
         if found is not None:
             rows, numbers, self._packed = found
             self.rows, self.numbers = np.frombuffer(rows, dtype=np.int64), np.frombuffer(numbers, dtype=np.int64).copy()

@@ -140,7 +140,7 @@ static PyObject *scanner_scan(Scanner *self, PyObject *arguments)
 static PyMethodDef scanner_methods[] = {
     {"scan", (PyCFunction)scanner_scan, METH_VARARGS, "Go through a chunk; with a Skip what it says is passed over."},
     {"add_plan", (PyCFunction)scanner_add_plan, METH_VARARGS, "Add a mask and the columns to ask; gives its number."},
-    {"narrow", (PyCFunction)scanner_narrow, METH_VARARGS, "Leave to rows what their values in a column allow."},
+    {"narrow_rows", (PyCFunction)scanner_narrow_rows, METH_VARARGS, "Leave to rows what their values in a column allow."},
     {"lines", (PyCFunction)scanner_lines, METH_VARARGS, "Go through rows of columns, as through the lines of a chunk."},
     {"forget", (PyCFunction)scanner_forget, METH_NOARGS, "Forget all plans."},
     {NULL, NULL, 0, NULL},

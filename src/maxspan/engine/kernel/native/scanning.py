@@ -133,7 +133,7 @@ class Scanning:
         """Give what a value that fulfils these atoms leaves possible."""
         return self.bytes(self._tables[number].mask_of_atoms(_number(atoms)))
 
-    def narrow(
+    def narrow_rows(
         self, key: str, rows: Any, numbers: Any, masks: bytes, *column: Any
     ) -> tuple[bytes, bytes, bytes] | None:
         """Leave to rows what a table, by its key, says of their values; gives rows, numbers and masks of those left.
@@ -143,7 +143,7 @@ class Scanning:
         texts `starts, ends` follow: where each has its codes (64 bits). None: the table rules out nothing of these
         masks. Raises ValueError where that does not fit together.
         """
-        found: tuple[bytes, bytes, bytes] | None = self._scanner.narrow(
+        found: tuple[bytes, bytes, bytes] | None = self._scanner.narrow_rows(
             self._columns[key], rows, numbers, masks, *column
         )
         return found

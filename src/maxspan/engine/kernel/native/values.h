@@ -447,7 +447,7 @@ static PyObject *narrowing_given(const Narrowing *self, size_t words)
 }
 
 /* Gives the rows that a table leaves something possible of, with their masks; None where it rules out nothing. */
-static PyObject *scanner_narrow(Scanner *self, PyObject *arguments)
+static PyObject *scanner_narrow_rows(Scanner *self, PyObject *arguments)
 {
     Question question;
     Narrowing narrowing;
