@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 from maxspan.engine.kernel.compiled import CompiledRule, CompiledRules
-from maxspan.engine.kernel.detector import hit_of
 from maxspan.engine.kernel.events import Candidate
+from maxspan.engine.kernel.hits import hit_of
 from maxspan.engine.kernel.machine import Hit
 from maxspan.engine.kernel.skipping import EVERY_HOST, Skipping
 from maxspan.engine.kernel.survivors import LineStore, Survivor

@@ -51,9 +51,10 @@ class HeadSkipping(Skipping):
         self._asks = rules.getter(TIME, HOST)
 
     def _new_open(self) -> Open:
-        if self._scanning is None or self.is_first:
-            return super()._new_open()
-        return ScannedOpen(self._scanning, self._every)
+        out = super()._new_open()
+        if self._scanning is not None and isinstance(out, ScannedOpen) and not self.is_first:
+            out.lane.keep = self._scanning.bytes(self._every)
+        return out
 
     def passed(self) -> dict[str, tuple[int, int]]:
         """Give the latest time of what was passed over, and what that was, by host."""
@@ -101,7 +102,8 @@ class HeadSkipping(Skipping):
 
     def _leave_head(self, name: str, still: int, until_ns: int) -> None:
         """Let the scanner pass over what is not in the head any more, of events after a time."""
-        lane = self._at(name)
-        if isinstance(lane, ScannedOpen) and lane.head != still:
-            lane.head, lane.head_ns = still, max(lane.head_ns, until_ns + 1)
-            lane.changed()
+        out = self._at(name)
+        if self._scanning is not None and isinstance(out, ScannedOpen):
+            kept = self._scanning.bytes(still)
+            if out.lane.keep != kept:
+                out.lane.keep, out.lane.from_ns = kept, max(out.lane.from_ns, until_ns + 1)

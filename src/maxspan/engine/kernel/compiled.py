@@ -245,7 +245,7 @@ class CompiledRules:
         }
 
     def _read(self, tables: Iterable[str]) -> set[str]:
-        names = {*tables, "@timestamp", "host.id"} | (set(TOLD) if self._patterns else set())
+        names = {*tables, "@timestamp", "host.id", "event.sequence"} | (set(TOLD) if self._patterns else set())
         for rule in self.rules:
             names |= {rule.names.timestamp, rule.names.tiebreaker or "event.sequence", rule.names.category}
             names |= {key.name for role in rule.roles for key in role.by}

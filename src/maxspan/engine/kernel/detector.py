@@ -8,10 +8,12 @@ from maxspan.engine.detector import Counters
 from maxspan.engine.kernel.compiled import CompiledRule, CompiledRules, Role
 from maxspan.engine.kernel.events import Candidate
 from maxspan.engine.kernel.gathered import Gathered, Limited, sequence_match
+from maxspan.engine.kernel.hits import hit_of, survivor_of
 from maxspan.engine.kernel.in_order import InOrder
 from maxspan.engine.kernel.lanes import Lanes
 from maxspan.engine.kernel.machine import Completed, Hit
-from maxspan.engine.kernel.reader import make_reader
+from maxspan.engine.kernel.parked import ParkedEvents
+from maxspan.engine.kernel.reader import ScanReader, make_reader
 from maxspan.engine.kernel.replay import Replay
 from maxspan.engine.kernel.skipping import EVERY_HOST, TIME, Skipping
 from maxspan.engine.kernel.survivors import LineStore, Survivor
@@ -58,12 +60,15 @@ class KernelDetector:
         self.rules = [rule.rule for rule in self.compiled.rules]
         sequences = any(rule.is_sequence for rule in self.compiled.rules)
         ordered = skip and not stream and sequences
-        self._skipping = Skipping(self.compiled) if ordered or (stream and sequences) else None
+        self._skipping = Skipping(self.compiled, parks=ordered) if ordered or (stream and sequences) else None
         self._replay = Replay() if ordered else None
         self._ignore_index = ignore_index
         self._reader = make_reader(self.compiled, self.counters, self._skipping if ordered else None)
         self._store = LineStore()
         self._in_order = InOrder(self._store) if ordered else None
+        self._parked: ParkedEvents | None = None
+        if self._in_order is not None and self._skipping is not None and isinstance(self._reader, ScanReader):
+            self._parked = ParkedEvents(self.compiled, self._skipping, self._reader, self._in_order)
         self._gathered = Gathered(self._store)
         self._lanes = Lanes(self.counters, lateness_ns, most_keys, self._judged) if stream else None
         self._options = {"ignore_index": ignore_index, "lateness_ns": lateness_ns, "most_keys": most_keys}
@@ -78,6 +83,8 @@ class KernelDetector:
         out: list[RuleMatch] = []
         if self._replay is not None:
             self._note(self._replay, chunk)
+        if self._parked is not None:
+            self._parked.relieve(self._gathered)
         for candidate in self._reader.read(chunk):
             if candidate.mask & self._waits:
                 self._wait(candidate)
@@ -118,7 +125,7 @@ class KernelDetector:
             roles = part.held(candidate.fields)
             if not roles:
                 continue
-            survivor = survivor or _survivor(candidate)
+            survivor = survivor or survivor_of(candidate)
             hit = hit_of(candidate, part.rule, roles, survivor)
             if hit is not None:
                 for role in roles:
@@ -136,7 +143,7 @@ class KernelDetector:
                 if candidate.time_ns(rule.names.timestamp) is not None and (
                     text is not None or len(candidate.keys(part.opener.by, rule)) == 1
                 ):
-                    survivor = survivor or _survivor(candidate)
+                    survivor = survivor or survivor_of(candidate)
                     self._open(rule, part.opener, candidate, text, survivor)
                     continue
             roles = part.held(candidate.fields)
@@ -149,7 +156,7 @@ class KernelDetector:
             if rule.is_sequence and candidate.time_ns(rule.names.timestamp) is None:
                 undated = True
                 continue
-            survivor = survivor or _survivor(candidate)
+            survivor = survivor or survivor_of(candidate)
             if rule.is_sequence:
                 hit = hit_of(candidate, rule, roles, survivor)
                 if hit is not None:
@@ -158,6 +165,8 @@ class KernelDetector:
                 event = make_event(candidate.position, candidate.fields, rule.names, rule.evaluator)
                 self._gathered.limit(rule, Limited(event.ordinal, event.timestamp_ns, survivor))
             else:
+                if self._parked is not None:
+                    self._parked.take_sampled(rule, self._gathered)
                 self._gathered.sample(rule, roles, candidate, survivor)
         if undated:
             self.counters.without_timestamp += 1
@@ -203,6 +212,8 @@ class KernelDetector:
             clock = rule.names.timestamp
             self._lanes.push(rule, hit, host if clock == TIME else f"{host}\0{clock}")
         elif self._in_order is not None:
+            if self._parked is not None:
+                self._parked.take_for(rule, hit, host)
             self._in_order.take(rule, hit, host)
         else:
             self._gathered.hit(rule, hit)
@@ -223,7 +234,7 @@ class KernelDetector:
 
     def _hits(self, candidate: Candidate, mask: int) -> Iterator[tuple[CompiledRule, Hit]]:
         """Give what a candidate may be to sequences, whether or not something waits for it."""
-        survivor = _survivor(candidate)
+        survivor = survivor_of(candidate)
         for part in self.compiled.parts(mask):
             roles = part.held(candidate.fields)
             hit = hit_of(candidate, part.rule, roles, survivor) if roles else None
@@ -268,6 +279,8 @@ class KernelDetector:
         completed: dict[CompiledRule, list[Completed]] = {}
         if self._in_order is not None and self._skipping is not None:
             self._in_order.finish()
+            if self._parked is not None:
+                self._parked.take_complete(self._gathered)
             unsure, completed = self._in_order.unsure | self._skipping.unsure, self._in_order.completed
         gathered, self._gathered = self._gathered, Gathered(self._store)
         out += gathered.matches([rule for rule in self.compiled.rules if rule not in unsure], completed)
@@ -325,28 +338,6 @@ def _waiting(compiled: CompiledRules) -> tuple[int, int]:
             waits |= 1 << number
             by_host |= 1 << number if role.rule.host_key else 0
     return waits, by_host
-
-
-def hit_of(candidate: Candidate, rule: CompiledRule, roles: list[Role], survivor: Survivor) -> Hit | None:
-    """Give what an event is to a sequence; None if it lacks the keys of all its stages."""
-    hit = Hit(candidate.ordinal(rule), survivor, [], [], [])
-    for role in roles:
-        keys = candidate.keys(role.by, rule)
-        if not keys:
-            continue
-        if role.kind == "until":
-            hit.until += keys
-        else:
-            chosen = hit.missing if role.kind == "missing" else hit.positive
-            chosen += [(number, keys) for number in role.numbers]
-    if not (hit.positive or hit.missing or hit.until):
-        return None
-    hit.positive.sort(key=lambda part: part[0])
-    return hit
-
-
-def _survivor(candidate: Candidate) -> Survivor:
-    return Survivor(candidate.raw, candidate.position, candidate.path, candidate.number, candidate.index, candidate.id)
 
 
 def _matched(candidate: Candidate, timestamp_ns: int | None) -> MatchedEvent:

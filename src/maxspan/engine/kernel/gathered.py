@@ -92,6 +92,10 @@ class Gathered:
         if self._are_wanted(rule, item.keys):
             self._keep(rule, item)
 
+    def stages_of(self, rule: CompiledRule) -> set[int]:
+        """Give the numbers of the stages of a sample that an event came for."""
+        return {number for number, _ in self._sampled.get(rule, ())}
+
     def _are_wanted(self, rule: CompiledRule, keys: Iterable[tuple[int, Key]]) -> bool:
         """Whether an event may be part of a sample.
 

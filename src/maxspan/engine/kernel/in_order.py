@@ -63,17 +63,20 @@ class InOrder:
         """Say why lines stay in memory, if they have to."""
         return self._store.failure or self._found.failure
 
-    def take(self, rule: CompiledRule, hit: Hit, host: str) -> None:
-        """Give a hit of one host to its machine."""
+    def take(self, rule: CompiledRule, hit: Hit, host: str, *, has_waited: bool = False) -> None:
+        """Give a hit of one host to its machine; one that has waited may be older than those with other keys."""
         if rule in self.unsure:
             return
         lane = self.lanes.get((rule, host))
         if lane is None:
             lane = self.lanes[rule, host] = Lane(hit.ordinal)
+        elif has_waited:
+            lane.last = max(lane.last, hit.ordinal)
         elif hit.ordinal < lane.last or hit.time_ns < lane.passed_ns:
             self.give_up(rule)
             return
-        lane.last = hit.ordinal
+        else:
+            lane.last = hit.ordinal
         if rule.begins_alone and len(hit.positive) == 1 and hit.positive[0][0] == 0 and not hit.until:
             self._begin(rule, lane, hit)
             return

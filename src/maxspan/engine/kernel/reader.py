@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
@@ -17,6 +17,9 @@ from maxspan.engine.kernel.skipping import Skipping
 from maxspan.errors import Problem
 from maxspan.sources.chunk import Chunk
 from maxspan.sources.document import decode_line, flatten, unwrap
+
+if TYPE_CHECKING:
+    from maxspan.engine.kernel.native._scan import Parked
 
 _encode = msgspec.json.Encoder().encode
 #: after so many chunks the tree is looked after
@@ -88,20 +91,20 @@ class ScanReader(Reader):
         scanning, counters, getters = self._scanning, self._counters, self._getters
         skipping = self._skipping
         narrow, skip = (skipping.narrow, skipping.skip) if skipping is not None else (None, None)
-        waiting = skipping.waiting if skipping is not None else {}
         first, begin, path = chunk.first_line, counters.events, chunk.path
         others = 0
-        scan = scanning.scan(chunk.data, skip)
+        scan = scanning.scan(chunk.data, skip, path, first, begin)
         for row in scan:
             mask = row.mask
             if mask is None:
                 counters.events = begin + others + row.before
                 candidate = None if (line := row.line()).isspace() else self._general(chunk, first + row.number, line)
                 others = counters.events - begin - row.before
+                scan.position = begin + others
                 if candidate is not None:
                     yield candidate
                 continue
-            if narrow is not None and waiting.get(mask) != 0:
+            if narrow is not None and not row.narrowed:
                 mask = narrow(mask, row)
                 if not mask:
                     continue
@@ -109,6 +112,13 @@ class ScanReader(Reader):
             position = begin + others + row.before
             yield Candidate(mask, fields, position, path, first + row.number, raw=row.line())
         counters.events = begin + others + scan.clean
+
+    def waited(self, event: Parked) -> Candidate:
+        """Read an event again that has waited in the scanner."""
+        line, path, number, position, _ = event
+        row = self._scanning.read(line)
+        assert row is not None
+        return Candidate(0, DecodedFields(row, self._scanning, self._getters), position, path, number, raw=line)
 
 
 class StructReader(Reader):

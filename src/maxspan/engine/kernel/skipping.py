@@ -6,47 +6,44 @@ sequence is not later than one that was passed over, its rule is `unsure`: it ha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from maxspan.engine.kernel.compiled import CompiledRule, CompiledRules, Role
 from maxspan.engine.kernel.events import DecodedFields, hosts_of, listed
-from maxspan.engine.kernel.native.scanning import Scanning
-from maxspan.engine.kernel.open_keys import EARLIEST, LATEST, OpenKeys
+from maxspan.engine.kernel.native.scanning import Opener, Program, Scanning, Stage
+from maxspan.engine.kernel.open_keys import EARLIEST, LATEST, Keys, KeysInPython, OpenKeys, Texts
 from maxspan.engine.kernel.times import time_ns
-from maxspan.engine.reference.event import Key
+from maxspan.engine.reference.event import FieldNames, Key
 
 if TYPE_CHECKING:
-    from maxspan.engine.kernel.native._scan import Lane, Skip
+    from maxspan.engine.kernel.native._scan import Lane, Parked, Skip
 
 #: the field whose times decide; rules that order by another one are never passed over
 TIME: Final = "@timestamp"
 HOST: Final = "host.id"
+SEQUENCE: Final = "event.sequence"
 #: the name of what is open for rules that join across hosts; a host of that name would only make rules unsure
 EVERY_HOST: Final = "\0every host"
 _MOST: Final = 50_000
+#: rules on samples with more stages than this are left to Python
+_MOST_ROLES: Final = 64
+#: what most rules order by: only of these, first events wait in the scanner
+_NAMES: Final = FieldNames()
 
 
-@dataclass(slots=True)
 class Open:
-    """The stages that something waits for, at one host: the mask of their pieces, and until when each is open.
+    """What is known of one host: until when something is open, and the latest event that was passed over.
 
-    `passed_ns` is the latest time of an event that was passed over, and `passed` what of it.
+    `passed_ns` is its time, and `passed` what of it.
     """
 
-    mask: int = 0
-    until: dict[int, int] = field(default_factory=dict)
-    ends: list[tuple[int, int]] = field(default_factory=list)
-    closed_ns: int = EARLIEST
-    passed_ns: int = EARLIEST
-    passed: int = 0
-
-    def changed(self) -> None:
-        """Take note that `mask` or `closed_ns` is another one."""
+    def __init__(self) -> None:
+        self.until_ns = EARLIEST
+        self.passed_ns = EARLIEST
+        self.passed = 0
 
     def pass_over(self, now_ns: int, shut: int) -> None:
         """Note what of an event was passed over."""
@@ -56,18 +53,26 @@ class Open:
         elif now_ns == passed_ns:
             self.passed |= shut
 
+    def opened(self, until_ns: int) -> None:
+        """Note until when a stage is open."""
+        if until_ns > self.until_ns:
+            self.until_ns = until_ns
+
 
 class ScannedOpen(Open):
-    """The same, where the compiled scanner passes over events too: it keeps what was passed over."""
+    """The same, kept by the compiled scanner, which passes over events by itself."""
 
-    def __init__(self, scanning: Scanning, head: int = 0) -> None:
+    def __init__(self, scanning: Scanning) -> None:
         self._scanning = scanning
         self.lane = scanning.lane()
-        #: pieces that the scanner must not pass over, up to `head_ns`, though nothing is known to wait for them
-        self.head = head
-        self.head_ns = EARLIEST
-        super().__init__()
-        self.changed()
+
+    @property
+    def until_ns(self) -> int:
+        return self.lane.until_ns
+
+    @until_ns.setter
+    def until_ns(self, time_ns: int) -> None:
+        self.lane.until_ns = time_ns
 
     @property
     def passed_ns(self) -> int:
@@ -85,23 +90,24 @@ class ScannedOpen(Open):
     def passed(self, mask: int) -> None:
         self.lane.passed = self._scanning.bytes(mask)
 
-    def changed(self) -> None:
-        self.lane.open = self._scanning.bytes(self.mask | self.head)
-        self.lane.from_ns = max(self.closed_ns, self.head_ns)
-
 
 class Skipping:
-    """Knows which stages are open, by host and by key, and what has been passed over.
+    """Knows which stages are open, by key, and what has been passed over, by host.
 
     A stage is known by the mask of its pieces. It is open from an event of the stage before on, as long as `maxspan`
-    allows; `until` and missing stages from the first event on that is one of the sequence.
+    allows; `until` and missing stages from the first event on that is one of the sequence. With `parks`, the compiled
+    scanner keeps events that begin a sequence, and are nothing else, until something comes that may continue them:
+    `parked` gives them.
     """
 
-    def __init__(self, rules: CompiledRules) -> None:
+    def __init__(self, rules: CompiledRules, *, parks: bool = False) -> None:
         self.unsure: set[CompiledRule] = set()
+        self._rules = rules
+        self._parks = parks
         self._open: dict[str, Open] = {}
         self._opens: dict[Role, list[OpenKeys]] = {}
         self._by_host = self._later = 0
+        self._scanning = rules.scanning
         own_masks: dict[Role, int] = {}
         for number, (role, _) in enumerate(rules.pieces):
             if role.rule.is_sequence and role.rule.names.timestamp == TIME:
@@ -114,7 +120,7 @@ class Skipping:
             self._later |= own
             if role.rule.host_key:
                 self._by_host |= own
-            keys = self._keys[role] = OpenKeys(role, own, rules.getter)
+            keys = self._keys[role] = OpenKeys(role, own, rules.getter, self._new_keys())
             opener = role.numbers[0] - 1 if role.kind == "positive" else 0
             for other in role.rule.roles:
                 if other.kind == "positive" and opener in other.numbers:
@@ -125,17 +131,15 @@ class Skipping:
         self.waiting: dict[int, int] = {}
         self._asked: dict[int, tuple[OpenKeys, ...]] = {}
         self._read, self._read_host = rules.getter(TIME, HOST), rules.getter(HOST)
-        self._scanning = rules.scanning
+        self._own_masks = own_masks
+        self._stages: dict[Role, int] = {}
+        self._openers: dict[Role, int] = {}
+        self._samples: dict[CompiledRule, int] = {}
+        self._sample_numbers: dict[CompiledRule, int] = {}
         self._skip: Skip | None = None
 
-    @property
-    def skip(self) -> Skip | None:
-        """Give what the scanner passes over by itself."""
-        if self._skip is None and self._scanning is not None:
-            every = self._at(EVERY_HOST)
-            assert isinstance(every, ScannedOpen)
-            self._skip = self._scanning.skip((TIME, HOST), self._lane_of, self.is_all_later, every.lane, self._across)
-        return self._skip
+    def _new_keys(self) -> Keys:
+        return KeysInPython() if self._scanning is None else self._scanning.keys()
 
     def _new_open(self) -> Open:
         return Open() if self._scanning is None else ScannedOpen(self._scanning)
@@ -146,11 +150,70 @@ class Skipping:
             lane = self._open[host] = self._new_open()
         return lane
 
+    # --- the scanner -----------------------------------------------------------------------------------------------
+
+    @property
+    def skip(self) -> Skip | None:
+        """Give what the scanner passes over by itself."""
+        if self._skip is None and self._scanning is not None:
+            every = self._at(EVERY_HOST)
+            assert isinstance(every, ScannedOpen)
+            fields = (TIME, HOST, SEQUENCE)
+            self._skip = self._scanning.skip(fields, self._lane_of, self._program, every.lane, self._parks)
+            self._tell(self._skip, self._scanning)
+        return self._skip
+
+    def _tell(self, skip: Skip, scanning: Scanning) -> None:
+        """Tell the scanner of the stages, by their numbers, and of the roles whose events may wait there."""
+        for role, keys in self._keys.items():
+            self._stages[role] = len(self._stages)
+            names = tuple(field.name for field in role.by) if keys.told else ()
+            across = not role.rule.host_key
+            scanning.add_stage(skip, Stage(keys.own, keys.keys, across, keys.told, names, keys.required))
+        numbers = {id(self._keys[role]): number for role, number in self._stages.items()}
+        for number, (role, _) in enumerate(self._rules.pieces):
+            if role.kind == "sample" and len(role.rule.roles) <= _MOST_ROLES:
+                self._samples[role.rule] = self._samples.get(role.rule, 0) | 1 << number
+        self._sample_numbers = {rule: number for number, rule in enumerate(self._samples)}
+        for own in self._samples.values():
+            scanning.add_sample(skip, own)
+        for role, following in self._opens.items():
+            rule = role.rule
+            if (
+                rule.begins_alone
+                and role.numbers == (0,)
+                and role.read_keys is not None
+                and (rule.names.timestamp, rule.names.tiebreaker) == (_NAMES.timestamp, _NAMES.tiebreaker)
+            ):
+                self._openers[role] = len(self._openers)
+                names = tuple(field.name for field in role.by)
+                required = tuple(not field.optional for field in role.by)
+                stages = tuple(numbers[id(keys)] for keys in following)
+                across = not rule.host_key
+                scanning.add_opener(
+                    skip, Opener(self._own_masks[role], names, required, stages, across, rule.maxspan_ns)
+                )
+
     def _lane_of(self, text: bytes | None) -> Lane | None:
         """Give the scanner's lane of a host, None for one that is no string: its events are looked at here."""
         host = "" if text is None else msgspec.json.decode(text)
         lane = self._at(host or "") if host is None or type(host) is str else None
         return lane.lane if isinstance(lane, ScannedOpen) else None
+
+    def _program(self, mask: int) -> Program:
+        """Give the scanner's numbers of what is in a mask: later stages, what may wait, samples and their roles."""
+        later = self.later(mask)
+        stages = tuple(number for role, number in self._stages.items() if self._keys[role].own & later)
+        parts = self._rules.parts(mask)
+        openers = (self._openers.get(part.opener) for part in parts if part.opener is not None)
+        samples = {
+            self._sample_numbers[part.rule]: sum(1 << part.rule.roles.index(role) for role in part.certain)
+            for part in parts
+            if part.certain is not None and part.rule in self._sample_numbers
+        }
+        return stages, tuple(number for number in openers if number is not None), (*samples,), (*samples.values(),)
+
+    # --- masks -----------------------------------------------------------------------------------------------------
 
     def is_all_later(self, mask: int) -> bool:
         """Whether a mask is of later stages alone."""
@@ -176,12 +239,11 @@ class Skipping:
             later = self.later(mask)
         if not later:
             return mask
-        if self._scanning is not None:
-            now_ns = self._scanning.time(event, TIME)
-            if now_ns is not None:
-                host = self._read_host(event)
-                if host is None or type(host) is str:
-                    return self._narrow(mask, later, event, now_ns, host or "")
+        skip = self._skip or self.skip
+        if skip is not None and self._scanning is not None:
+            narrowed = self._scanning.narrow(event, mask, skip)
+            if narrowed is not None:
+                return narrowed
         time, host = self._read(event)
         if type(time) is not str or (host is not None and type(host) is not str):
             return mask & ~self._passed(later, _earliest(listed(time)), hosts_of(listed(host)), _always_open)
@@ -198,14 +260,10 @@ class Skipping:
     def _shut(self, lane: Open, later: int, event: Any, now_ns: int) -> int:
         """Give what of later stages at one host an event does not continue, and note that it was passed over."""
         shut = later
-        if lane.mask or now_ns < lane.closed_ns:
-            ends = lane.ends
-            in_order = now_ns >= lane.closed_ns and not (ends and ends[0][0] < now_ns)
-            waited_for = later & (lane.mask if in_order else self._open_at(lane, now_ns))
-            if waited_for:
-                for keys in self._asked.get(waited_for) or self._keys_of(waited_for):
-                    if keys.is_open(event, now_ns):
-                        shut &= ~keys.own
+        if now_ns <= lane.until_ns:
+            for keys in self._asked.get(later) or self._keys_of(later):
+                if keys.is_open(event, now_ns):
+                    shut &= ~keys.own
         if shut:
             lane.pass_over(now_ns, shut)
         return shut
@@ -214,7 +272,7 @@ class Skipping:
         """Pass over an event of later stages alone (`is_all_later`), if that is quickly said: False says nothing."""
         across = mask & self._across
         lanes = [(self._at(name), own) for name, own in ((host, mask ^ across), (EVERY_HOST, across)) if own]
-        if any(lane.mask & own or now_ns < lane.closed_ns for lane, own in lanes):
+        if any(now_ns <= lane.until_ns for lane, _ in lanes):
             return False
         for lane, own in lanes:
             lane.pass_over(now_ns, own)
@@ -246,41 +304,65 @@ class Skipping:
             if not part:
                 continue
             lane = self._at(name)
-            waited_for = part & self._open_at(lane, now_ns)
             shut = part
-            for keys in self._keys_of(waited_for):
-                if is_open(keys):
-                    shut &= ~keys.own
+            if now_ns <= lane.until_ns:
+                for keys in self._keys_of(part):
+                    if is_open(keys):
+                        shut &= ~keys.own
             if shut:
                 passed |= shut
                 lane.pass_over(now_ns, shut)
         return passed
 
-    def _keys_of(self, waited_for: int) -> tuple[OpenKeys, ...]:
-        known = self._asked.get(waited_for)
+    def _keys_of(self, later: int) -> tuple[OpenKeys, ...]:
+        known = self._asked.get(later)
         if known is None:
-            known = tuple(keys for keys in self._keys.values() if keys.own & waited_for)
+            known = tuple(keys for keys in self._keys.values() if keys.own & later)
             if len(self._asked) > _MOST:
                 self._asked.clear()
-            self._asked[waited_for] = known
+            self._asked[later] = known
         return known
 
-    def _open_at(self, lane: Open, now_ns: int) -> int:
-        if now_ns < lane.closed_ns:  # not in order: what has been closed since may have been open then
-            return sum(own for own, until_ns in lane.until.items() if now_ns <= until_ns)
-        ends = lane.ends
-        while ends and ends[0][0] < now_ns:
-            _, own = heappop(ends)
-            until_ns = lane.until[own]
-            if until_ns < now_ns:
-                lane.mask &= ~own
-                lane.closed_ns = now_ns
-                lane.changed()
-            else:
-                heappush(ends, (until_ns, own))
-        return lane.mask
+    # --- events that wait in the scanner ---------------------------------------------------------------------------
 
-    def opened_for(self, role: Role, host: str, at_ns: int, text: str | tuple[str, ...]) -> None:
+    def lane(self, host: str) -> Lane | None:
+        """Give the scanner's lane of a host, if there is one."""
+        lane = self._open.get(host)
+        return lane.lane if isinstance(lane, ScannedOpen) else None
+
+    def parked(self, rule: CompiledRule, lane: Lane, texts: Texts | None) -> list[Parked]:
+        """Give the events that began a sequence of a rule at a host, all or those with a key; they wait no longer."""
+        number = self._openers.get(rule.roles[0])
+        return [] if number is None else lane.parked(number, texts)
+
+    @property
+    def parked_bytes(self) -> int:
+        """Give how much the events take that wait in the scanner."""
+        lanes = sum(lane.lane.bytes for lane in self._open.values() if isinstance(lane, ScannedOpen))
+        return lanes + (self._skip.sample_bytes if self._skip is not None else 0)
+
+    def sampled(self, rule: CompiledRule) -> list[Parked]:
+        """Give the events of a sample that wait in the scanner, in their order; they wait no longer."""
+        number = self._sample_numbers.get(rule)
+        return [] if number is None or self._skip is None else self._skip.sampled(number)
+
+    def seen(self, rule: CompiledRule) -> set[int]:
+        """Give the numbers of the stages of a sample that events fulfil which waited in the scanner."""
+        number = self._sample_numbers.get(rule)
+        bits = 0 if number is None or self._skip is None else self._skip.seen(number)
+        return {number for place, role in enumerate(rule.roles) if bits >> place & 1 for number in role.numbers}
+
+    def all_parked(self) -> Iterator[tuple[CompiledRule, str, list[Parked]]]:
+        """Give all events that wait in the scanner, by rule and host; they wait no longer."""
+        for host, lane in self._open.items():
+            if isinstance(lane, ScannedOpen) and lane.lane.bytes:
+                for role, number in self._openers.items():
+                    if found := lane.lane.parked(number, None):
+                        yield role.rule, host, found
+
+    # --- opening ---------------------------------------------------------------------------------------------------
+
+    def opened_for(self, role: Role, host: str, at_ns: int, text: str | Texts) -> None:
         """Note an event of the first stage whose one key is of texts; see `opened`."""
         following = self._opens.get(role)
         if following is None:
@@ -296,12 +378,8 @@ class Skipping:
         passed_ns = lane.passed_ns
         if at_ns <= passed_ns and (at_ns < passed_ns or lane.passed & own):
             self.unsure.add(role.rule)
-        if until_ns > lane.until.get(own, EARLIEST):
-            lane.until[own] = until_ns
-        if not lane.mask & own:
-            lane.mask |= own
-            heappush(lane.ends, (until_ns, own))
-            lane.changed()
+        if until_ns > lane.until_ns:
+            lane.until_ns = until_ns
 
     def opened(self, role: Role, host: str, at_ns: int, found: Iterable[Key], *, in_turn: bool = True) -> None:
         """Note an event of a positive stage with its keys; the host is `EVERY_HOST` for rules that join across hosts.
@@ -327,7 +405,7 @@ class Skipping:
 
 def _longest(rule: CompiledRule, at_ns: int) -> int:
     """Give until when an event can be continued."""
-    return LATEST if rule.maxspan_ns == LATEST else at_ns + rule.maxspan_ns
+    return min(at_ns + rule.maxspan_ns, LATEST)
 
 
 def _always_open(keys: OpenKeys) -> bool:

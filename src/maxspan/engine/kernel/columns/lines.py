@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from maxspan.engine.kernel.native._scan import Part
 
 _SCALAR, _LIST, _STRUCT, _END = range(4)
+_MOST_DEEP: Final = 16
 _NO_BUFFERS: Final = (None,) * 6
 
 
@@ -26,6 +27,24 @@ def takes_lines(layout: Layout, scanning: Scanning) -> bool:
     """Whether each field that rules read is one column of scalars, or of lists of them: a place in a line."""
     sources = (layout.sources.get(name, []) for name in scanning.places)
     return all(not units or (len(units) == 1 and units[0].kind != "nested") for units in sources)
+
+
+def is_plain(layout: Layout, scanning: Scanning) -> bool:
+    """Whether the scanner reads lines of these columns as it reads others (`Scanner.read`)."""
+    names = [name.split(".") for name in scanning.places]
+    inner = {".".join(name[:end]) for name in names for end in range(1, len(name))}
+    return (
+        all(
+            unit.kind != "nested" and len(unit.path) <= _MOST_DEEP and unit.dotted not in inner for unit in layout.units
+        )
+        and all(map(_is_plain_key, (part for unit in layout.units for part in unit.path)))
+        and len({unit.path for unit in layout.units}) == len(layout.units)
+        and not any(node.name.startswith("_") for node in layout.nodes)
+    )
+
+
+def _is_plain_key(name: str) -> bool:
+    return "." not in name and encode_value(name) == b'"' + name.encode() + b'"'
 
 
 def line_parts(layout: Layout, fields: BatchFields, rows: Any, scanning: Scanning) -> tuple[Part, ...]:

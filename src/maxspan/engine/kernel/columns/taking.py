@@ -11,7 +11,7 @@ import duckdb
 from maxspan.engine.kernel.columns.arrow import np
 from maxspan.engine.kernel.columns.fields import BatchFields
 from maxspan.engine.kernel.columns.layout import layout_of
-from maxspan.engine.kernel.columns.lines import line_parts, takes_lines
+from maxspan.engine.kernel.columns.lines import is_plain, line_parts, takes_lines
 from maxspan.engine.kernel.columns.masks import Groups, MaskFinder
 from maxspan.engine.kernel.columns.reading import ParquetReader
 from maxspan.engine.kernel.columns.rows import RowFields, RowsOfBatch, RowTexts
@@ -26,6 +26,8 @@ from maxspan.sources.timestamps import EARLIEST_NS, LATEST_NS
 if TYPE_CHECKING:
     from maxspan.engine.kernel.native._scan import Part
 
+#: so many rows are gone through before it is looked at how many of them wait, as rows of a chunk are
+_SLICE: Final = 64
 _MOST_SCHEMAS: Final = 100
 _seen: dict[Hashable, tuple[list[str], list[Any]]] = {}
 #: the length of `2026-11-24T03:06:23.843389`
@@ -43,6 +45,8 @@ class Prepared(NamedTuple):
     texts: RowTexts
     #: what the compiled scanner writes the lines of these rows of; None where it does not
     parts: tuple[Part, ...] | None
+    #: whether these lines can be read again
+    parks: bool
 
 
 def prepared(rules: ColumnRules, path: str) -> Iterator[Prepared]:
@@ -55,6 +59,7 @@ def prepared(rules: ColumnRules, path: str) -> Iterator[Prepared]:
         scanning = rules.compiled.scanning
         if scanning is not None and not takes_lines(layout, scanning):
             scanning = None
+        parks = scanning is not None and is_plain(layout, scanning)
         finder = MaskFinder(
             rules.tables, rules.categories, rules.compiled.every, rules.applies, rules.compiled.scanning
         )
@@ -68,7 +73,7 @@ def prepared(rules: ColumnRules, path: str) -> Iterator[Prepared]:
                 fields.check(rest)
                 if scanning is not None:
                     parts = line_parts(layout, fields, groups.rows, scanning)
-            yield Prepared(batch.rows, reader.rows, batch.bytes, groups, fields, RowTexts(layout, fields), parts)
+            yield Prepared(batch.rows, reader.rows, batch.bytes, groups, fields, RowTexts(layout, fields), parts, parks)
             del batch, fields, groups, parts  # so that there is room for the next one
     finally:
         reader.close()
@@ -120,20 +125,33 @@ def _of_lines(
     batch: Prepared,
 ) -> Iterator[Candidate]:
     """Give the candidates among rows that the compiled scanner goes through as through lines; take each at once."""
-    skipping, getters = detector._skipping, detector._reader._getters
+    skipping, getters, parked = detector._skipping, detector._reader._getters, detector._parked
     narrow, skip = (skipping.narrow, skipping.skip) if skipping is not None else (None, None)
-    waiting = skipping.waiting if skipping is not None else {}
-    groups = batch.groups
+    groups, source = batch.groups, (path, first_row, first)
     assert batch.parts is not None
-    for row in scanning.lines(skip, batch.rows, groups.rows, groups.numbers, groups.packed(scanning), batch.parts):
-        mask, place = row.mask, row.number
-        assert mask is not None
-        if narrow is not None and waiting.get(mask) != 0:
-            mask = narrow(mask, row)
-            if not mask:
-                continue
-        fields = DecodedFields(row, scanning, getters)
-        yield Candidate(mask, fields, first + place, path, first_row + place, raw=row.line())
+    lines = scanning.lines(
+        skip,
+        source,
+        batch.rows,
+        groups.rows,
+        groups.numbers,
+        groups.packed(scanning),
+        batch.parts,
+        parks=batch.parks and parked is not None,
+    )
+    for end in range(_SLICE, len(groups.rows) + _SLICE, _SLICE):
+        if parked is not None:
+            parked.relieve(detector._gathered)
+        lines.end = end
+        for row in lines:
+            mask, place = row.mask, row.number
+            assert mask is not None
+            if narrow is not None and not row.narrowed:
+                mask = narrow(mask, row)
+                if not mask:
+                    continue
+            fields = DecodedFields(row, scanning, getters)
+            yield Candidate(mask, fields, first + place, path, first_row + place, raw=row.line())
 
 
 def _of_rows(detector: KernelDetector, path: str, first: int, first_row: int, batch: Prepared) -> Iterator[Candidate]:

@@ -24,7 +24,7 @@ from importlib import import_module
 from types import ModuleType
 
 #: what this side agrees on with scan.c
-_INTERFACE = 3
+_INTERFACE = 4
 
 #: the compiled module, see _scan.pyi
 scan: ModuleType | None = None

@@ -3,6 +3,7 @@ from typing import Any, final
 
 from typing_extensions import Buffer
 
+from maxspan.engine.kernel.native.scanning import Program
 from maxspan.engine.kernel.tables import Texts
 
 @final
@@ -15,38 +16,87 @@ class Row:
     def number(self) -> int: ...
     @property
     def before(self) -> int: ...
+    @property
+    def narrowed(self) -> bool: ...
     def line(self) -> bytes: ...
     def time(self, number: int, /) -> int | None: ...
     def __getitem__(self, number: int, /) -> Any: ...
+
+class Keys:
+    """The keys that a later stage waits for."""
+
+    def __new__(cls, least: int, most: int, /) -> Keys: ...
+    @property
+    def latest_ns(self) -> int: ...
+    def open(self, texts: tuple[str, ...] | None, until_ns: int, now_ns: int, /) -> None: ...
+    def until(self, texts: tuple[str, ...] | None, now_ns: int, /) -> int: ...
+
+#: an event that waited: its line, where it is from, the number of the line, the position, the bits of its roles
+Parked = tuple[bytes, str, int, int, int]
 
 class Lane:
     """What waits at one host."""
 
     from_ns: int
+    until_ns: int
     passed_ns: int
-    open: bytes
+    taken_ns: int
+    keep: bytes
     passed: bytes
 
     def __new__(cls, words: int, /) -> Lane: ...
+    @property
+    def dropped_ns(self) -> int: ...
+    @property
+    def bytes(self) -> int: ...
+    def parked(self, opener: int, texts: tuple[str, ...] | None, /) -> list[Parked]: ...
 
 class Skip:
-    """The lanes of all hosts."""
+    """The lanes of all hosts, and the stages of sequences."""
 
     def __new__(
         cls,
+        fields: int,
         time: int,
         host: int,
+        tie: int,
         lane_of: Callable[[bytes | None], Lane | None],
-        later: Callable[[int], bool],
+        program: Callable[[int], Program],
         every: Lane,
-        across: bytes,
+        parks: bool,
         /,
     ) -> Skip: ...
+    def add_stage(
+        self,
+        own: bytes,
+        keys: Keys,
+        across: bool,
+        told: bool,
+        fields: tuple[int, ...],
+        required: tuple[bool, ...],
+        /,
+    ) -> None: ...
+    def add_opener(
+        self,
+        own: bytes,
+        across: bool,
+        fields: tuple[int, ...],
+        required: tuple[bool, ...],
+        stages: tuple[int, ...],
+        maxspan_ns: int,
+        /,
+    ) -> None: ...
+    def add_sample(self, own: bytes, /) -> None: ...
+    def seen(self, number: int, /) -> int: ...
+    def sampled(self, number: int, /) -> list[Parked]: ...
+    @property
+    def sample_bytes(self) -> int: ...
 
 @final
 class Scan(Iterator[Row]):
     """Goes through a chunk."""
 
+    position: int
     @property
     def clean(self) -> int: ...
     def __next__(self) -> Row: ...
@@ -54,6 +104,8 @@ class Scan(Iterator[Row]):
 @final
 class Lines(Iterator[Row]):
     """Goes through rows of columns."""
+
+    end: int
 
     def __next__(self) -> Row: ...
 
@@ -92,7 +144,11 @@ class Scanner:
         decode: Callable[[bytes], Any],
         /,
     ) -> Scanner: ...
-    def scan(self, data: bytes, skip: Skip | None = None, /) -> Scan: ...
+    def scan(
+        self, data: bytes, skip: Skip | None = None, path: str | None = None, first: int = 0, position: int = 0, /
+    ) -> Scan: ...
+    def read(self, line: bytes, /) -> Row | None: ...
+    def narrow(self, row: Row, mask: bytes, skip: Skip, /) -> int | None: ...
     def add_plan(self, mask: bytes, columns: tuple[int, ...], /) -> int: ...
     def narrow_rows(
         self,
@@ -111,6 +167,10 @@ class Scanner:
     def lines(
         self,
         skip: Skip | None,
+        path: str,
+        first: int,
+        position: int,
+        parks: bool,
         rows: int,
         places: Buffer,
         masks: bytes,

@@ -15,6 +15,7 @@ static PyObject *new_row(Scanner *self, const Scan *scan, Place line, Place end,
     row->decode = Py_NewRef(self->decode);
     row->number = scan->number;
     row->before = scan->clean;
+    row->narrowed = 0;
     row->begin = line - text;
     row->end = end - text;
     if (tokens)
@@ -186,6 +187,15 @@ static long plan_of(Scanner *self, const Scan *scan, Place line, Place end)
     return plan;
 }
 
+static void given_forget(Scanner *self)
+{
+    for (uint32_t n = 0; n < self->given.count; n++) {
+        Py_DECREF(self->given_objects[n]);
+        free(self->programs[n]);
+    }
+    masks_clear(&self->given);
+}
+
 /* Gives the number of `mask` among those that Python knows; NONE for an error. */
 static uint32_t given_number(Scanner *self)
 {
@@ -198,17 +208,15 @@ static uint32_t given_number(Scanner *self)
     if (!object)
         return NONE;
     if (self->given.count >= MOST_GIVEN) {
-        for (uint32_t n = 0; n < self->given.count; n++)
-            Py_DECREF(self->given_objects[n]);
-        masks_clear(&self->given);
+        given_forget(self);
     }
     if (self->given.count >= self->given_room) {
         uint32_t room = self->given_room * 2 + 64;
         PyObject **objects = realloc(self->given_objects, room * sizeof *objects);
         self->given_objects = objects ? objects : self->given_objects;
-        int8_t *later = realloc(self->given_later, room);
-        self->given_later = later ? later : self->given_later;
-        if (!objects || !later)
+        Program **programs = realloc(self->programs, room * sizeof *programs);
+        self->programs = programs ? programs : self->programs;
+        if (!objects || !programs)
             goto without_memory;
         self->given_room = room;
     }
@@ -216,47 +224,12 @@ static uint32_t given_number(Scanner *self)
     if (known == NONE)
         goto without_memory;
     self->given_objects[known] = object;
-    self->given_later[known] = -1;
+    self->programs[known] = NULL;
     return known;
 without_memory:
     Py_DECREF(object);
     PyErr_NoMemory();
     return NONE;
-}
-
-/* Whether an event is passed over: 1, 0, or -1 for an error. */
-static int passed_over(Scanner *self, Skip *skip, uint32_t given, Place line)
-{
-    if (self->given_later[given] < 0) {
-        PyObject *answer = PyObject_CallFunctionObjArgs(skip->later, self->given_objects[given], NULL);
-        int later = answer ? PyObject_IsTrue(answer) : -1;
-        Py_XDECREF(answer);
-        if (later < 0)
-            return -1;
-        self->given_later[given] = (int8_t)later;
-    }
-    Token time = self->tokens[skip->time], host = self->tokens[skip->host];
-    int64_t now_ns;
-    if (!self->given_later[given] || !time.length || !time_from(line + time.begin, time.length, &now_ns))
-        return 0;
-    uint64_t any_at_host = 0, any_across = 0;
-    for (size_t n = 0; n < self->words; n++) {
-        any_at_host |= self->at_host[n] = self->mask[n] & ~skip->across[n];
-        any_across |= self->across[n] = self->mask[n] & skip->across[n];
-    }
-    if (any_across && !lane_is_shut(skip->every, now_ns, self->across))
-        return 0;
-    if (any_at_host) {
-        Lane *lane = skip_lane(skip, self->lane_type, line + host.begin, host.length, self->words);
-        if (!lane)
-            return PyErr_Occurred() ? -1 : 0;
-        if (!lane_is_shut(lane, now_ns, self->at_host))
-            return 0;
-        lane_pass(lane, now_ns, self->at_host);
-    }
-    if (any_across)
-        lane_pass(skip->every, now_ns, self->across);
-    return 1;
 }
 
 /* Asks the columns of a plan: 1 if something is left in `mask`, 0 if nothing is, -1 for an error. */

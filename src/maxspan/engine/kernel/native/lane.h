@@ -1,4 +1,4 @@
-/* What is passed over: events that only continue sequences, where nothing waits for them at their host. */
+/* One host: what was passed over last, and the events that began a sequence and wait for what may continue them. */
 #ifndef MAXSPAN_LANE_H
 #define MAXSPAN_LANE_H
 
@@ -7,36 +7,122 @@
 #include <stdint.h>
 #include <structmember.h>
 
-#include "memo.h"
+#include "keys.h"
 
-/* At one host: the pieces that may not be passed over, from when on that is known, and what was passed over last. */
+/* Events that can no longer be continued are kept for so long: others may come late. */
+#define SLACK_NS 60000000000
+
+/* What an event begins: the number of the opener, with the hash of the key. */
+typedef struct {
+    uint32_t opener;
+    int64_t until_ns;
+    uint64_t hash;
+} Begun;
+
+/* An event that waits, with its line. */
+typedef struct Parked {
+    struct Parked *next;
+    PyObject *path;
+    Py_ssize_t number, position;
+    int64_t until_ns; /* the latest of what it begins */
+    uint32_t length, count, left; /* `left`: how many of what it begins wait yet */
+    Begun begun[]; /* and then the line */
+} Parked;
+
+/* At one host: the pieces that may never be passed over, from when on others may, until when something is open, and
+ * what was passed over last. Events of `taken_ns` or before do not wait: others were looked at that are not earlier. */
 typedef struct {
     PyObject_HEAD
-    long long from_ns, passed_ns;
+    long long from_ns, until_ns, passed_ns, taken_ns, dropped_ns;
     size_t words;
-    uint64_t *open, *passed;
+    uint64_t *keep, *passed;
+    Parked *first, *last;
+    int64_t last_ns, last_tie; /* of the event that waits since last: its time, and its place among those of one time */
+    Py_ssize_t bytes;
+    int last_has_tie;
 } Lane;
 
-/* The types of the module. */
-typedef struct {
-    PyObject *row, *lane, *skip, *scan, *scanner, *lines;
-} Types;
+static size_t parked_size(const Parked *one)
+{
+    return sizeof *one + one->count * sizeof *one->begun + one->length;
+}
 
-/* All hosts, by how JSON writes their names. */
-typedef struct {
-    PyObject_HEAD
-    PyObject *lane_of, *later;
-    Lane *every;      /* of sequences that join across hosts */
-    uint64_t *across; /* the pieces of these */
-    uint32_t time, host;
-    Memo hosts;
-    PyObject **lanes;
-    uint32_t count, room;
-} Skip;
+static uint8_t *parked_line(Parked *one)
+{
+    return (uint8_t *)(one->begun + one->count);
+}
 
-/* hosts are asked for anew after so many of them, or so many bytes of their names */
-#define MOST_HOSTS 100000
-#define MOST_HOST_BYTES (16 << 20)
+static void lane_drop_first(Lane *self)
+{
+    Parked *one = self->first;
+    self->first = one->next;
+    if (!self->first)
+        self->last = NULL;
+    self->bytes -= (Py_ssize_t)parked_size(one);
+    Py_DECREF(one->path);
+    free(one);
+}
+
+/* Forgets the events of which nothing waits any more. */
+static void lane_drop_empty(Lane *self)
+{
+    Parked **place = &self->first;
+    self->last = NULL;
+    while (*place) {
+        Parked *one = *place;
+        if (one->left) {
+            self->last = one;
+            place = &one->next;
+            continue;
+        }
+        *place = one->next;
+        self->bytes -= (Py_ssize_t)parked_size(one);
+        Py_DECREF(one->path);
+        free(one);
+    }
+}
+
+/* Forgets what can no longer be continued by events at a time or later. */
+static void lane_let_pass(Lane *self, int64_t now_ns)
+{
+    while (self->first && self->first->until_ns < now_ns) {
+        if (self->first->until_ns > self->dropped_ns)
+            self->dropped_ns = self->first->until_ns;
+        lane_drop_first(self);
+    }
+}
+
+/* Makes room for an event that waits; it is not in the list yet. NULL without memory. */
+static Parked *parked_new(PyObject *path, const uint8_t *line, size_t length, uint32_t count)
+{
+    Parked *one = malloc(sizeof *one + count * sizeof *one->begun + length);
+    if (!one)
+        return NULL;
+    *one = (Parked){.next = NULL, .path = Py_NewRef(path), .until_ns = NEVER};
+    one->length = (uint32_t)length;
+    one->count = one->left = count;
+    memcpy(parked_line(one), line, length);
+    return one;
+}
+
+static void lane_park(Lane *self, Parked *one, int64_t now_ns)
+{
+    lane_let_pass(self, now_ns > NEVER + SLACK_NS ? now_ns - SLACK_NS : NEVER);
+    if (self->last)
+        self->last->next = one;
+    else
+        self->first = one;
+    self->last = one;
+    self->bytes += (Py_ssize_t)parked_size(one);
+}
+
+/* Whether an event may wait behind those that wait already: it is not earlier, nor before one of the same time. */
+static int lane_is_next(const Lane *self, int64_t now_ns, int has_tie, int64_t tie)
+{
+    if (now_ns <= self->taken_ns || now_ns < self->last_ns)
+        return 0;
+    return now_ns > self->last_ns || (has_tie == self->last_has_tie && tie >= self->last_tie);
+}
 
 static PyObject *lane_new(PyTypeObject *type, PyObject *arguments, PyObject *Py_UNUSED(named))
 {
@@ -51,10 +137,10 @@ static PyObject *lane_new(PyTypeObject *type, PyObject *arguments, PyObject *Py_
     if (!self)
         return NULL;
     self->words = (size_t)words;
-    self->from_ns = self->passed_ns = INT64_MIN;
-    self->open = calloc((size_t)words, 8);
+    self->from_ns = self->until_ns = self->passed_ns = self->taken_ns = self->dropped_ns = self->last_ns = NEVER;
+    self->keep = calloc((size_t)words, 8);
     self->passed = calloc((size_t)words, 8);
-    if (!self->open || !self->passed) {
+    if (!self->keep || !self->passed) {
         Py_DECREF(self);
         return PyErr_NoMemory();
     }
@@ -64,7 +150,9 @@ static PyObject *lane_new(PyTypeObject *type, PyObject *arguments, PyObject *Py_
 static void lane_dealloc(Lane *self)
 {
     PyTypeObject *type = Py_TYPE((PyObject *)self);
-    free(self->open);
+    while (self->first)
+        lane_drop_first(self);
+    free(self->keep);
     free(self->passed);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
     Py_DECREF(type);
@@ -72,7 +160,7 @@ static void lane_dealloc(Lane *self)
 
 static PyObject *lane_mask(Lane *self, void *which)
 {
-    const uint64_t *mask = which ? self->passed : self->open;
+    const uint64_t *mask = which ? self->passed : self->keep;
     return PyBytes_FromStringAndSize((const char *)mask, (Py_ssize_t)self->words * 8);
 }
 
@@ -89,158 +177,11 @@ static int lane_set_mask(Lane *self, PyObject *bytes, void *which)
         PyErr_SetString(PyExc_ValueError, "a mask of another length");
         return -1;
     }
-    memcpy(which ? self->passed : self->open, text, (size_t)length);
+    memcpy(which ? self->passed : self->keep, text, (size_t)length);
     return 0;
 }
 
-static PyMemberDef lane_members[] = {
-    {"from_ns", T_LONGLONG, offsetof(Lane, from_ns), 0, "events before this time are not passed over here"},
-    {"passed_ns", T_LONGLONG, offsetof(Lane, passed_ns), 0, "the latest time of an event that was passed over"},
-    {NULL, 0, 0, 0, NULL},
-};
-
-static PyGetSetDef lane_masks[] = {
-    {"open", (getter)lane_mask, (setter)lane_set_mask, "the mask of pieces that may not be passed over", NULL},
-    {"passed", (getter)lane_mask, (setter)lane_set_mask, "what was passed over at `passed_ns`", (void *)1},
-    {NULL, NULL, NULL, NULL, NULL},
-};
-
-static PyType_Slot lane_slots[] = {
-    {Py_tp_doc, "What waits at one host: `Lane(words)`, with masks as bytes of so many words of 64 bits."},
-    {Py_tp_new, lane_new},
-    {Py_tp_dealloc, lane_dealloc},
-    {Py_tp_members, lane_members},
-    {Py_tp_getset, lane_masks},
-    {0, NULL},
-};
-
-static PyType_Spec lane_spec = {
-    .name = "maxspan.engine.kernel.native._scan.Lane",
-    .basicsize = sizeof(Lane),
-    .flags = Py_TPFLAGS_DEFAULT,
-    .slots = lane_slots,
-};
-
-/* --- all hosts --------------------------------------------------------------------------------------------------- */
-
-static PyObject *skip_new(PyTypeObject *type, PyObject *arguments, PyObject *Py_UNUSED(named))
-{
-    unsigned time, host;
-    PyObject *lane_of, *later, *every;
-    const char *across;
-    Py_ssize_t length;
-    if (!PyArg_ParseTuple(arguments, "IIOOOy#", &time, &host, &lane_of, &later, &every, &across, &length))
-        return NULL;
-    PyObject *module = PyType_GetModule(type);
-    if (!module)
-        return NULL;
-    if (Py_TYPE(every) != (PyTypeObject *)((Types *)PyModule_GetState(module))->lane ||
-        (size_t)length != ((Lane *)every)->words * 8) {
-        PyErr_SetString(PyExc_TypeError, "a Lane and a mask of as many words are needed");
-        return NULL;
-    }
-    Skip *self = (Skip *)((allocfunc)PyType_GetSlot(type, Py_tp_alloc))(type, 0);
-    if (!self)
-        return NULL;
-    self->time = time;
-    self->host = host;
-    self->lane_of = Py_NewRef(lane_of);
-    self->later = Py_NewRef(later);
-    self->every = (Lane *)Py_NewRef(every);
-    self->across = malloc((size_t)length);
-    if (!self->across) {
-        Py_DECREF(self);
-        return PyErr_NoMemory();
-    }
-    memcpy(self->across, across, (size_t)length);
-    return (PyObject *)self;
-}
-
-static int skip_traverse(Skip *self, visitproc visit, void *arg)
-{
-    Py_VISIT(Py_TYPE((PyObject *)self));
-    Py_VISIT(self->lane_of);
-    Py_VISIT(self->later);
-    return 0;
-}
-
-static int skip_clear(Skip *self)
-{
-    Py_CLEAR(self->lane_of);
-    Py_CLEAR(self->later);
-    return 0;
-}
-
-static void skip_forget(Skip *self)
-{
-    for (uint32_t n = 0; n < self->count; n++)
-        Py_DECREF(self->lanes[n]);
-    self->count = 0;
-    memo_clear(&self->hosts);
-}
-
-static void skip_dealloc(Skip *self)
-{
-    PyTypeObject *type = Py_TYPE((PyObject *)self);
-    PyObject_GC_UnTrack(self);
-    skip_clear(self);
-    skip_forget(self);
-    Py_XDECREF((PyObject *)self->every);
-    free(self->across);
-    free(self->lanes);
-    PyObject_GC_Del(self);
-    Py_DECREF(type);
-}
-
-/* Gives the lane of a host, borrowed; NULL where there is none, or for an error. */
-static Lane *skip_lane(Skip *self, PyTypeObject *lane_type, const uint8_t *host, size_t length, size_t words)
-{
-    uint64_t hash = hash_of(host, length);
-    uint32_t known = memo_find(&self->hosts, hash, host, length);
-    if (known != NONE)
-        return (Lane *)self->lanes[known];
-    PyObject *name = length ? PyBytes_FromStringAndSize((const char *)host, (Py_ssize_t)length) : Py_NewRef(Py_None);
-    PyObject *lane = name ? PyObject_CallFunctionObjArgs(self->lane_of, name, NULL) : NULL;
-    Py_XDECREF(name);
-    if (!lane)
-        return NULL;
-    if (Py_TYPE(lane) != lane_type || ((Lane *)lane)->words != words) {
-        if (lane != Py_None)
-            PyErr_SetString(PyExc_TypeError, "a Lane of as many words, or None, is needed");
-        Py_DECREF(lane);
-        return NULL;
-    }
-    if (self->count >= MOST_HOSTS || self->hosts.used > MOST_HOST_BYTES)
-        skip_forget(self);
-    if (self->count >= self->room) {
-        uint32_t room = self->room * 2 + 16;
-        PyObject **more = realloc(self->lanes, room * sizeof *more);
-        if (!more)
-            goto without_memory;
-        self->lanes = more;
-        self->room = room;
-    }
-    if (memo_add(&self->hosts, hash, host, length, self->count))
-        goto without_memory;
-    self->lanes[self->count++] = lane;
-    return (Lane *)lane;
-without_memory:
-    Py_DECREF(lane);
-    PyErr_NoMemory();
-    return NULL;
-}
-
-/* Whether an event may be passed over: nothing waits for any of its pieces. */
-static int lane_is_shut(const Lane *self, int64_t now_ns, const uint64_t *mask)
-{
-    if (now_ns < self->from_ns)
-        return 0;
-    for (size_t n = 0; n < self->words; n++)
-        if (mask[n] & self->open[n])
-            return 0;
-    return 1;
-}
-
+/* Notes what of an event was passed over. */
 static void lane_pass(Lane *self, int64_t now_ns, const uint64_t *mask)
 {
     if (now_ns > self->passed_ns) {
@@ -251,20 +192,85 @@ static void lane_pass(Lane *self, int64_t now_ns, const uint64_t *mask)
             self->passed[n] |= mask[n];
 }
 
-static PyType_Slot skip_slots[] = {
-    {Py_tp_doc, "The lanes of all hosts: `Skip(time, host, lane_of, later, every, across)`, see native/scanning.py."},
-    {Py_tp_new, skip_new},
-    {Py_tp_dealloc, skip_dealloc},
-    {Py_tp_traverse, skip_traverse},
-    {Py_tp_clear, skip_clear},
+static int overlap(const uint64_t *one, const uint64_t *other, size_t words)
+{
+    for (size_t n = 0; n < words; n++)
+        if (one[n] & other[n])
+            return 1;
+    return 0;
+}
+
+/* An event as Python takes it: line, path, number, position, and what else is to be said. */
+static PyObject *parked_item(Parked *one, uint64_t roles)
+{
+    return Py_BuildValue("(y#OnnK)", parked_line(one), (Py_ssize_t)one->length, one->path, one->number, one->position,
+                         (unsigned long long)roles);
+}
+
+static PyObject *lane_parked(Lane *self, PyObject *arguments)
+{
+    unsigned opener;
+    PyObject *texts;
+    uint64_t hash = 0;
+    if (!PyArg_ParseTuple(arguments, "IO", &opener, &texts) || (texts != Py_None && hash_of_texts(texts, &hash)))
+        return NULL;
+    PyObject *out = PyList_New(0);
+    for (Parked *one = self->first; one && out; one = one->next)
+        for (uint32_t n = 0; n < one->count; n++) {
+            if (one->begun[n].opener != opener || (hash && one->begun[n].hash != hash))
+                continue;
+            PyObject *item = parked_item(one, 1);
+            if (!item || PyList_Append(out, item))
+                Py_CLEAR(out);
+            Py_XDECREF(item);
+            if (!out)
+                return NULL;
+            for (uint32_t other = 0; other < one->count; other++) /* its other keys come with it */
+                if (one->begun[other].opener == opener) {
+                    one->begun[other].opener = NONE;
+                    one->left--;
+                }
+        }
+    lane_drop_empty(self);
+    return out;
+}
+
+static PyMemberDef lane_members[] = {
+    {"from_ns", T_LONGLONG, offsetof(Lane, from_ns), 0, "events before this time are not passed over here"},
+    {"until_ns", T_LONGLONG, offsetof(Lane, until_ns), 0, "until when something is open"},
+    {"passed_ns", T_LONGLONG, offsetof(Lane, passed_ns), 0, "the latest time of an event that was passed over"},
+    {"taken_ns", T_LONGLONG, offsetof(Lane, taken_ns), 0, "events up to this time do not wait here"},
+    {"dropped_ns", T_LONGLONG, offsetof(Lane, dropped_ns), READONLY, "until when forgotten events could be continued"},
+    {"bytes", T_PYSSIZET, offsetof(Lane, bytes), READONLY, "what the events that wait take"},
+    {NULL, 0, 0, 0, NULL},
+};
+
+static PyGetSetDef lane_masks[] = {
+    {"keep", (getter)lane_mask, (setter)lane_set_mask, "the mask of pieces that are not passed over", NULL},
+    {"passed", (getter)lane_mask, (setter)lane_set_mask, "what was passed over at `passed_ns`", (void *)1},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+static PyMethodDef lane_methods[] = {
+    {"parked", (PyCFunction)lane_parked, METH_VARARGS, "Give the events of an opener with a key, or None; they wait no longer."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot lane_slots[] = {
+    {Py_tp_doc, "What waits at one host: `Lane(words)`, with masks as bytes of so many words of 64 bits."},
+    {Py_tp_new, lane_new},
+    {Py_tp_dealloc, lane_dealloc},
+    {Py_tp_members, lane_members},
+    {Py_tp_getset, lane_masks},
+    {Py_tp_methods, lane_methods},
     {0, NULL},
 };
 
-static PyType_Spec skip_spec = {
-    .name = "maxspan.engine.kernel.native._scan.Skip",
-    .basicsize = sizeof(Skip),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
-    .slots = skip_slots,
+static PyType_Spec lane_spec = {
+    .name = "maxspan.engine.kernel.native._scan.Lane",
+    .basicsize = sizeof(Lane),
+    .flags = Py_TPFLAGS_DEFAULT,
+    .slots = lane_slots,
 };
 
 #endif

@@ -159,6 +159,8 @@ typedef struct {
     Part *parts;
     uint32_t *early; /* the parts that say whether a row is passed over, structs around them included, in order */
     uint32_t part_count, early_count;
+    int parks;
+    Py_ssize_t end; /* of the rows that are gone through for now */
     size_t row, rows, places_end, mask_count; /* `places_end`: so many rows the parts have */
     Py_buffer masks, numbers, places;
     Answers line;
@@ -281,7 +283,22 @@ static int line_write(Lines *self, size_t row)
     return line_add(line, "}", 1);
 }
 
-/* Gives the row if it is not passed over; NULL if it is, and for an error. */
+/* Takes off a row's mask what it does not continue, and with `parks` what may wait; see narrowed_number. */
+static uint32_t line_narrowed(Lines *self, uint32_t given, int parks, int *known)
+{
+    Scan *scan = self->scan;
+    Scanner *scanner = scan->scanner;
+    Skip *skip = scan->skip;
+    Looked event = {self->line.text, self->line.used, scanner->tokens, 0, NULL};
+    int own = skip->parks;
+    memcpy(scanner->mask, scanner->given.words + given * scanner->words, scanner->words * 8);
+    skip->parks = own && parks;
+    given = narrowed_number(scanner, skip, scan, given, &event, known);
+    skip->parks = own;
+    return given;
+}
+
+/* Gives the row if something is left of it to look at; NULL if it is passed over or waits, and for an error. */
 static PyObject *line_row(Lines *self, size_t number)
 {
     Scan *scan = self->scan;
@@ -299,21 +316,28 @@ static PyObject *line_row(Lines *self, size_t number)
     uint32_t given = given_number(scanner);
     if (given == NONE)
         return NULL;
+    int known = 1;
+    scan->number = scan->clean = (Py_ssize_t)place;
     if (scan->skip) {
         if (line_write_early(self, place))
             return NULL;
-        if (passed_over(scanner, scan->skip, given, self->line.text))
+        given = line_narrowed(self, given, 0, &known);
+        if (given == NONE)
             return NULL;
     }
     if (line_write(self, place))
         return NULL;
+    if (scan->skip && known && self->parks && scan->skip->parks) {
+        given = line_narrowed(self, given, 1, &known);
+        if (given == NONE)
+            return NULL;
+    }
     PyObject *object = Py_NewRef(scanner->given_objects[given]);
     PyObject *data = PyBytes_FromStringAndSize((const char *)self->line.text, (Py_ssize_t)self->line.used);
     PyObject *row = NULL;
     if (data) {
         Py_XDECREF(scan->data);
         scan->data = data;
-        scan->number = (Py_ssize_t)place;
         Place text = (Place)PyBytes_AsString(data);
         row = new_row(scanner, scan, text, text + self->line.used, scanner->tokens);
     }
@@ -323,6 +347,7 @@ static PyObject *line_row(Lines *self, size_t number)
     }
     Py_DECREF(((Row *)row)->mask);
     ((Row *)row)->mask = object;
+    ((Row *)row)->narrowed = (char)known;
     return row;
 }
 
@@ -333,7 +358,7 @@ static PyObject *lines_next(Lines *self)
         PyErr_SetString(PyExc_RuntimeError, "the scanner is at work already");
         return NULL;
     }
-    while (self->row < self->rows) {
+    while (self->row < self->rows && (Py_ssize_t)self->row < self->end) {
         scanner->busy = 1;
         PyObject *row = line_row(self, self->row++);
         scanner->busy = 0;
@@ -373,11 +398,17 @@ static void lines_dealloc(Lines *self)
     Py_DECREF(type);
 }
 
+static PyMemberDef lines_members[] = {
+    {"end", T_PYSSIZET, offsetof(Lines, end), 0, "how many of the rows are gone through, for now"},
+    {NULL, 0, 0, 0, NULL},
+};
+
 static PyType_Slot lines_slots[] = {
     {Py_tp_doc, "Goes through rows of columns: gives those that are not passed over."},
     {Py_tp_dealloc, lines_dealloc},
     {Py_tp_iter, PyObject_SelfIter},
     {Py_tp_iternext, lines_next},
+    {Py_tp_members, lines_members},
     {0, NULL},
 };
 
@@ -445,26 +476,35 @@ static int lines_parts(Lines *self, PyObject *parts)
     return 0;
 }
 
-/* Chooses the parts of the fields that a Skip reads. */
+/* Chooses the parts of the fields that say whether something waits for an event. */
 static int lines_early(Lines *self, const Skip *skip)
 {
+    uint32_t fields = self->scan->scanner->field_count;
+    uint8_t *wanted = calloc((size_t)fields + 1, 1);
     self->early = malloc((self->part_count + 1) * sizeof *self->early);
-    if (!self->early) {
+    if (!self->early || !wanted) {
+        free(wanted);
         PyErr_NoMemory();
         return -1;
+    }
+    if (skip) {
+        wanted[skip->time] = wanted[skip->host] = 1;
+        for (uint32_t n = 0; n < skip->stage_count; n++)
+            for (uint32_t k = 0; k < skip->stages[n].by.count; k++)
+                wanted[skip->stages[n].by.fields[k]] = 1;
     }
     for (uint32_t n = 0; skip && n < self->part_count; n++) {
         const Part *part = self->parts + n;
         uint32_t end = part->kind == STRUCT ? part->over : n + 1;
-        int wanted = 0;
         for (uint32_t inner = n; inner < end; inner++) {
             const Part *one = self->parts + inner;
-            wanted |= (one->kind == SCALAR || one->kind == LIST) && one->field != NONE &&
-                      (one->field == skip->time || one->field == skip->host);
+            if ((one->kind == SCALAR || one->kind == LIST) && one->field != NONE && wanted[one->field]) {
+                self->early[self->early_count++] = n;
+                break;
+            }
         }
-        if (wanted)
-            self->early[self->early_count++] = n;
     }
+    free(wanted);
     return 0;
 }
 
@@ -473,11 +513,14 @@ static PyObject *scanner_lines(Scanner *self, PyObject *arguments)
 {
     PyObject *skip, *parts;
     Py_buffer places, masks, numbers;
-    Py_ssize_t rows;
-    if (!PyArg_ParseTuple(arguments, "Ony*y*y*O!", &skip, &rows, &places, &masks, &numbers, &PyTuple_Type, &parts))
+    PyObject *path;
+    Py_ssize_t first, position, rows;
+    int parks;
+    if (!PyArg_ParseTuple(arguments, "OO!nnpny*y*y*O!", &skip, &PyUnicode_Type, &path, &first, &position, &parks,
+                          &rows, &places, &masks, &numbers, &PyTuple_Type, &parts))
         return NULL;
     PyObject *empty = PyBytes_FromStringAndSize("", 0);
-    PyObject *scan_arguments = empty ? PyTuple_Pack(2, empty, skip) : NULL;
+    PyObject *scan_arguments = empty ? Py_BuildValue("(OOOnn)", empty, skip, path, first, position) : NULL;
     PyObject *scan = scan_arguments ? scanner_scan(self, scan_arguments) : NULL;
     Py_XDECREF(empty);
     Py_XDECREF(scan_arguments);
@@ -495,6 +538,8 @@ static PyObject *scanner_lines(Scanner *self, PyObject *arguments)
     lines->part_count = lines->early_count = 0;
     lines->row = 0;
     lines->rows = (size_t)places.len / 8;
+    lines->end = (Py_ssize_t)lines->rows;
+    lines->parks = parks;
     lines->places_end = rows < 0 ? 0 : (size_t)rows;
     lines->mask_count = (size_t)masks.len / (self->words * 8);
     lines->places = places;

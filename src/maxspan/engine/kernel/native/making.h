@@ -281,12 +281,10 @@ static int set_columns(Scanner *self, PyObject *gates, PyObject *columns)
     Py_ssize_t gate_count = PyTuple_Size(gates), column_count = PyTuple_Size(columns);
     self->mask = calloc(self->words + 1, 8);
     self->answer = calloc(self->words + 1, 8);
-    self->at_host = calloc(self->words + 1, 8);
-    self->across = calloc(self->words + 1, 8);
     self->key = malloc(LONGEST_KEY + 1);
     self->gates = calloc((size_t)gate_count + 1, sizeof *self->gates);
     self->columns = calloc((size_t)column_count + 1, sizeof *self->columns);
-    if (!self->mask || !self->answer || !self->at_host || !self->across || !self->key || !self->gates || !self->columns) {
+    if (!self->mask || !self->answer || !self->key || !self->gates || !self->columns) {
         PyErr_NoMemory();
         return -1;
     }
@@ -391,11 +389,9 @@ static void scanner_dealloc(Scanner *self)
     Py_XDECREF((PyObject *)self->lines_type);
     plans_clear(self);
     free(self->plans);
-    for (uint32_t n = 0; n < self->given.count; n++)
-        Py_DECREF(self->given_objects[n]);
+    given_forget(self);
     free(self->given_objects);
-    free(self->given_later);
-    masks_clear(&self->given);
+    free(self->programs);
     for (uint32_t n = 0; n < self->column_count; n++)
         column_free(self->columns + n);
     for (uint32_t n = 0; n < self->node_count; n++) {
@@ -413,8 +409,6 @@ static void scanner_dealloc(Scanner *self)
     free(self->hashed);
     free(self->mask);
     free(self->answer);
-    free(self->at_host);
-    free(self->across);
     free(self->key);
     PyObject_GC_Del(self);
     Py_DECREF(type);

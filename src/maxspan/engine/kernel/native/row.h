@@ -20,6 +20,7 @@ typedef struct {
     PyObject *mask;   /* what the event fulfils; None for a line that was not read */
     PyObject *decode; /* takes the bytes of a value that is no plain text */
     Py_ssize_t number, before, begin, end;
+    char narrowed;
     Token tokens[1];
 } Row;
 
@@ -98,6 +99,7 @@ static PyMethodDef row_methods[] = {
 static PyMemberDef row_members[] = {
     {"mask", T_OBJECT, offsetof(Row, mask), READONLY, "the pieces that the event fulfils; None: it was not read"},
     {"number", T_PYSSIZET, offsetof(Row, number), READONLY, "the number of the line in its chunk, from 0"},
+    {"narrowed", T_BOOL, offsetof(Row, narrowed), READONLY, "whether what continues nothing is out of the mask"},
     {"before", T_PYSSIZET, offsetof(Row, before), READONLY, "how many lines before it in the chunk were read"},
     {NULL, 0, 0, 0, NULL},
 };

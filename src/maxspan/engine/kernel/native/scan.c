@@ -6,6 +6,7 @@
  */
 #include "asking.h"
 #include "making.h"
+#include "narrowing.h"
 #include "reading.h"
 #include "scanner.h"
 
@@ -20,15 +21,20 @@ static PyObject *row_of(Scanner *self, Scan *scan, Place line, Place end)
     if (plan < -1)
         return NULL;
     PyObject *mask = NULL;
+    int known = 0; /* whether the mask is narrowed */
     if (plan >= 0) {
         int found = fulfils(self, (uint32_t)plan, line);
         uint32_t given = found > 0 ? given_number(self) : NONE;
         if (found < 0 || (found && given == NONE))
             return NULL;
-        int passed = found && scan->skip ? passed_over(self, scan->skip, given, line) : 0;
-        if (passed < 0)
-            return NULL;
-        if (!found || passed) {
+        known = 1;
+        if (found && scan->skip) {
+            Looked event = {line, (size_t)(end - line), self->tokens, 0, NULL};
+            given = narrowed_number(self, scan->skip, scan, given, &event, &known);
+            if (given == NONE && PyErr_Occurred())
+                return NULL;
+        }
+        if (!found || given == NONE) {
             scan->clean++;
             return NULL;
         }
@@ -45,6 +51,7 @@ static PyObject *row_of(Scanner *self, Scan *scan, Place line, Place end)
     scan->clean++;
     Py_DECREF(((Row *)row)->mask);
     ((Row *)row)->mask = mask;
+    ((Row *)row)->narrowed = (char)known;
     int fulfilled = PyObject_IsTrue(mask);
     if (fulfilled <= 0)
         Py_CLEAR(row);
@@ -85,12 +92,14 @@ static void scan_dealloc(Scan *scan)
     Py_XDECREF((PyObject *)scan->scanner);
     Py_XDECREF((PyObject *)scan->skip);
     Py_XDECREF(scan->data);
+    Py_XDECREF(scan->path);
     PyObject_Free(scan);
     Py_DECREF(type);
 }
 
 static PyMemberDef scan_members[] = {
     {"clean", T_PYSSIZET, offsetof(Scan, clean), READONLY, "how many lines were read so far"},
+    {"position", T_PYSSIZET, offsetof(Scan, position), 0, "the position of the first line's event, with those that others read"},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -112,12 +121,11 @@ static PyType_Spec scan_spec = {
 
 static PyObject *scanner_scan(Scanner *self, PyObject *arguments)
 {
-    PyObject *data, *skip = Py_None;
-    if (!PyArg_ParseTuple(arguments, "S|O", &data, &skip))
+    PyObject *data, *skip = Py_None, *path = Py_None;
+    Py_ssize_t first = 0, position = 0;
+    if (!PyArg_ParseTuple(arguments, "S|OOnn", &data, &skip, &path, &first, &position))
         return NULL;
-    if (skip != Py_None && (Py_TYPE(skip) != self->skip_type || ((Skip *)skip)->time >= self->field_count ||
-                            ((Skip *)skip)->host >= self->field_count ||
-                            ((Skip *)skip)->every->words != self->words)) {
+    if (skip != Py_None && (Py_TYPE(skip) != self->skip_type || !is_ours(self, (Skip *)skip))) {
         PyErr_SetString(PyExc_TypeError, "a Skip over fields and pieces that there are, or None, is needed");
         return NULL;
     }
@@ -127,8 +135,29 @@ static PyObject *scanner_scan(Scanner *self, PyObject *arguments)
     scan->scanner = (Scanner *)Py_NewRef((PyObject *)self);
     scan->data = Py_NewRef(data);
     scan->skip = skip == Py_None ? NULL : (Skip *)Py_NewRef(skip);
+    scan->path = Py_NewRef(path);
+    scan->first = first;
+    scan->position = position;
     scan->begin = scan->number = scan->clean = 0;
     return (PyObject *)scan;
+}
+
+/* scanner.read(line): gives a row for one line, None for one that is not plain. */
+static PyObject *scanner_read(Scanner *self, PyObject *data)
+{
+    char *text;
+    Py_ssize_t length;
+    if (PyBytes_AsStringAndSize(data, &text, &length))
+        return NULL;
+    if (self->busy) {
+        PyErr_SetString(PyExc_RuntimeError, "the scanner is at work already");
+        return NULL;
+    }
+    Scan scan = {.data = data};
+    Place line = (Place)text;
+    if (!plain(self, line, line + length))
+        Py_RETURN_NONE;
+    return new_row(self, &scan, line, line + length, self->tokens);
 }
 
 /* --- columns ------------------------------------------------------------------------------------------------------ */
@@ -139,6 +168,8 @@ static PyObject *scanner_scan(Scanner *self, PyObject *arguments)
 
 static PyMethodDef scanner_methods[] = {
     {"scan", (PyCFunction)scanner_scan, METH_VARARGS, "Go through a chunk; with a Skip what it says is passed over."},
+    {"narrow", (PyCFunction)scanner_narrow, METH_VARARGS, "Give a row's mask without what continues nothing; or None."},
+    {"read", (PyCFunction)scanner_read, METH_O, "Read one line; None if it is not plain."},
     {"add_plan", (PyCFunction)scanner_add_plan, METH_VARARGS, "Add a mask and the columns to ask; gives its number."},
     {"narrow_rows", (PyCFunction)scanner_narrow_rows, METH_VARARGS, "Leave to rows what their values in a column allow."},
     {"lines", (PyCFunction)scanner_lines, METH_VARARGS, "Go through rows of columns, as through the lines of a chunk."},
@@ -166,7 +197,7 @@ static PyType_Spec scanner_spec = {
 /* --- the module -------------------------------------------------------------------------------------------------- */
 
 /* What Python and this file agree on: a module that was built from older files is not used (native/__init__.py). */
-#define INTERFACE 3
+#define INTERFACE 4
 
 static int module_exec(PyObject *module)
 {
@@ -187,6 +218,7 @@ static int module_exec(PyObject *module)
         PyType_Spec *spec;
         const char *name;
     } const all[] = {{&types->row, &row_spec, "Row"},
+                     {&types->keys, &keys_spec, "Keys"},
                      {&types->lane, &lane_spec, "Lane"},
                      {&types->skip, &skip_spec, "Skip"},
                      {&types->scan, &scan_spec, "Scan"},
@@ -204,6 +236,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
 {
     Types *types = PyModule_GetState(module);
     Py_VISIT(types->row);
+    Py_VISIT(types->keys);
     Py_VISIT(types->lane);
     Py_VISIT(types->skip);
     Py_VISIT(types->scan);
@@ -216,6 +249,7 @@ static int module_clear(PyObject *module)
 {
     Types *types = PyModule_GetState(module);
     Py_CLEAR(types->row);
+    Py_CLEAR(types->keys);
     Py_CLEAR(types->lane);
     Py_CLEAR(types->skip);
     Py_CLEAR(types->scan);

@@ -8,10 +8,9 @@
 #endif
 #include <Python.h>
 
-#include "lane.h"
 #include "matcher.h"
 #include "names.h"
-#include "row.h"
+#include "skip.h"
 
 /* What is remembered of a field: so many values, bytes of values, and kinds of answers. */
 #define MOST_VALUES 50000
@@ -49,14 +48,14 @@ typedef struct {
     uint32_t *gates;
     Plan *plans;
     Memo roots;
-    Masks given; /* masks that were given to Python: their numbers, and whether they are of later stages alone */
+    Masks given; /* masks that were given to Python: their numbers, and what they have, where that was asked */
     PyObject **given_objects;
-    int8_t *given_later;
+    Program **programs;
     uint32_t given_room;
     /* of the line that is read */
     Token *tokens;
     uint64_t *hashes, *hashed, stamp;
-    uint64_t *mask, *answer, *at_host, *across; /* `at_host` and `across`: parts of the mask */
+    uint64_t *mask, *answer;
     uint8_t *key;
     int wrapper, other, busy;
 } Scanner;
@@ -66,8 +65,9 @@ typedef struct {
     PyObject_HEAD
     Scanner *scanner;
     PyObject *data;
-    Skip *skip; /* NULL: nothing is passed over */
-    Py_ssize_t begin, number, clean;
+    Skip *skip;     /* NULL: nothing is passed over */
+    PyObject *path; /* of what waits: where its lines are from, the number of the first line, its event's position */
+    Py_ssize_t first, position, begin, number, clean;
 } Scan;
 
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
+from maxspan.engine.kernel import open_keys
 from maxspan.engine.kernel.decoding import Getter, Leaf
 from maxspan.engine.kernel.gates import Gates
 from maxspan.engine.kernel.order import FirstEvents
 from maxspan.engine.kernel.tables import FieldTable
 
 if TYPE_CHECKING:
-    from maxspan.engine.kernel.native._scan import Lane, Lines, Part, Row, Scan, Skip
+    from maxspan.engine.kernel.native._scan import Keys, Lane, Lines, Part, Row, Scan, Skip
 
 #: what a value costs that was not seen before, against one that was
 _NEW_VALUE: Final = 100.0
@@ -26,6 +27,35 @@ MOST_BEGINNINGS: Final = 1_000
 
 _decode = msgspec.json.Decoder(Leaf).decode
 _number = partial(int.from_bytes, byteorder="little")
+
+
+class Stage(NamedTuple):
+    """A later stage: the mask of its pieces, the keys that it waits for, and whether it joins across hosts.
+
+    `fields` and `required` are of its join keys; they are not looked at where keys are not `told` apart.
+    """
+
+    own: int
+    keys: open_keys.Keys
+    across: bool
+    told: bool
+    fields: tuple[str, ...]
+    required: tuple[bool, ...]
+
+
+class Opener(NamedTuple):
+    """What begins a sequence: the mask of its pieces, its join keys, and the numbers of the stages that it opens."""
+
+    own: int
+    fields: tuple[str, ...]
+    required: tuple[bool, ...]
+    stages: tuple[int, ...]
+    across: bool
+    maxspan_ns: int
+
+
+#: the later stages of a mask, the openers that may wait, the samples, and for each of these the bits of its roles
+Program = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 
 
 class Scanning:
@@ -58,7 +88,10 @@ class Scanning:
         )
         answers = self._root, self._gather, self._value, self._held, _number, _decode
         self._scanner = module.Scanner(fields, asked, columns, self._words, *answers)
-        self.scan: Callable[[bytes, Skip | None], Scan] = self._scanner.scan
+        #: goes through a chunk; for events that wait with the path, the number of the first line, and its position
+        self.scan: Callable[[bytes, Skip | None, str, int, int], Scan] = self._scanner.scan
+        #: reads one line; None if it is not plain
+        self.read: Callable[[bytes], Row | None] = self._scanner.read
 
     def getter(self, *names: str) -> Getter:
         """Give what reads one field of a row, or several as a tuple: scalars, tuples of scalars, or None."""
@@ -76,22 +109,49 @@ class Scanning:
         lane: Lane = self._module.Lane(self._words)
         return lane
 
+    def keys(self) -> Keys:
+        """Make the keys of a stage."""
+        keys: Keys = self._module.Keys(open_keys.PURGE_AT, open_keys.MOST_KEYS)
+        return keys
+
     def skip(
         self,
-        fields: tuple[str, str],
+        fields: tuple[str, str, str],
         lane_of: Callable[[bytes | None], Lane | None],
-        later: Callable[[int], bool],
+        program: Callable[[int], Program],
         every: Lane,
-        across: int,
+        parks: bool,
     ) -> Skip:
-        """Make what passes over events, by the fields of their time and host.
+        """Make what passes over events, by the fields of their time, their host and their place within a time.
 
-        `lane_of` gives the lane of a host as JSON writes its name, None if these events are not passed over; `later`
-        tells whether a mask may be passed over; `every` is the lane of the pieces `across`, which join across hosts.
+        `lane_of` gives the lane of a host as JSON writes its name, None if Python has to look at its events; `program`
+        gives what a mask has, by the numbers of later stages, openers and samples; `every` is the lane of what joins
+        across hosts. Nothing waits without `parks`.
         """
         places = [self._places[name] for name in fields]
-        skip: Skip = self._module.Skip(*places, lane_of, later, every, self.bytes(across))
+        skip: Skip = self._module.Skip(len(self._places), *places, lane_of, program, every, parks)
         return skip
+
+    def add_stage(self, skip: Skip, stage: Stage) -> None:
+        """Add a later stage; they are numbered from 0."""
+        fields = tuple(self._places[name] for name in stage.fields)
+        keys: Any = stage.keys
+        skip.add_stage(self.bytes(stage.own), keys, stage.across, stage.told, fields, stage.required)
+
+    def add_opener(self, skip: Skip, opener: Opener) -> None:
+        """Add what begins a sequence; they are numbered from 0."""
+        fields = tuple(self._places[name] for name in opener.fields)
+        maxspan_ns = min(opener.maxspan_ns, open_keys.LATEST)
+        skip.add_opener(self.bytes(opener.own), opener.across, fields, opener.required, opener.stages, maxspan_ns)
+
+    def add_sample(self, skip: Skip, own: int) -> None:
+        """Add a rule on samples by the mask of its pieces; they are numbered from 0."""
+        skip.add_sample(self.bytes(own))
+
+    def narrow(self, row: Row, mask: int, skip: Skip) -> int | None:
+        """Leave out of a row's mask what it does not continue; None if its time or host is not so simple."""
+        narrowed: int | None = self._scanner.narrow(row, self.bytes(mask), skip)
+        return narrowed
 
     def _root(self, row: Row) -> int:
         """Give the plan for a row with these values of the first fields, -1 where there is none yet."""
@@ -149,14 +209,24 @@ class Scanning:
         return found
 
     def lines(
-        self, skip: Skip | None, count: int, rows: Any, numbers: Any, masks: bytes, parts: tuple[Part, ...]
+        self,
+        skip: Skip | None,
+        source: tuple[str, int, int],
+        count: int,
+        rows: Any,
+        numbers: Any,
+        masks: bytes,
+        parts: tuple[Part, ...],
+        *,
+        parks: bool,
     ) -> Lines:
         """Go through rows of columns as `scan` does through lines, those that `skip` passes over left out.
 
         Rows are told by their places in columns of `count` values, and have numbers of masks (64 bits each). `parts`
-        are what lines are written of.
+        are what lines are written of; what may wait does so only if it `parks`: then `read` has to take these lines.
+        `source` is the path, with the number and the position of the first row of the columns.
         """
-        lines: Lines = self._scanner.lines(skip, count, rows, masks, numbers, parts)
+        lines: Lines = self._scanner.lines(skip, *source, parks, count, rows, masks, numbers, parts)
         return lines
 
     def packed(self, masks: Iterable[int]) -> bytes:
