@@ -1,10 +1,11 @@
-"""What the compiled scanner does with columns: its texts and times to the letter, and parts that do not fit together."""
+"""What the compiled scanner does with columns: texts and times to the letter, and parts that do not fit together."""
 
 from __future__ import annotations
 
 import datetime
 import json
 import struct
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -20,6 +21,14 @@ pytestmark = pytest.mark.skipif(
 )
 
 ALL = b"\xff" * 8
+
+
+@pytest.fixture(autouse=True, scope="module")
+def way() -> Iterator[None]:
+    """Run once: this is about the compiled part alone."""
+    yield
+
+
 EPOCH = datetime.datetime(1970, 1, 1)
 
 
@@ -246,9 +255,9 @@ def test_parts_that_do_not_fit_together(part: Any) -> None:
     ids=str,
 )
 def test_rows_that_are_not_there(wrong: dict[str, Any]) -> None:
-    parts = wrong.pop("parts", (SCALAR,))
+    parts = {"parts": (SCALAR,), **wrong}
     with pytest.raises(ValueError):
-        list(lines(parts, **wrong))
+        list(lines(**parts))
 
 
 def test_as_many_numbers_as_rows() -> None:
