@@ -50,8 +50,8 @@ class HeadSkipping(Skipping):
         self._heads = sorted(by_maxspan.items(), reverse=True)
         self._asks = rules.getter(TIME, HOST)
 
-    def _new_open(self) -> Open:
-        out = super()._new_open()
+    def _new_open(self, host: str) -> Open:
+        out = super()._new_open(host)
         if self._scanning is not None and isinstance(out, ScannedOpen) and not self.is_first:
             out.lane.keep = self._scanning.bytes(self._every)
         return out

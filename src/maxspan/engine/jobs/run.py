@@ -93,10 +93,10 @@ class Run(KernelDetector):
         self._aside = Aside(self._store)
         if ordered and any(rule.is_sequence for rule in compiled.rules):
             self._skipping = self._head = HeadSkipping(compiled)
+            self._head.is_first = not self._follows
             self._in_order = InOrder(self._store)
             self._reader = make_reader(compiled, self.counters, self._head)
             self._waits = compiled.every << self._head.aside
-            self._head.is_first = not self._follows
         self._alone = {rule for rule in compiled.rules if runs_alone(rule)}
         self._numbers = {rule.rule: rule.number for rule in compiled.rules}
 

@@ -10,15 +10,16 @@ from maxspan.engine.kernel.events import Candidate
 from maxspan.engine.kernel.gathered import Gathered, Limited, sequence_match
 from maxspan.engine.kernel.hits import hit_of, survivor_of
 from maxspan.engine.kernel.in_order import InOrder
-from maxspan.engine.kernel.lanes import Lanes
+from maxspan.engine.kernel.lanes import Lanes, wait_of
 from maxspan.engine.kernel.machine import Completed, Hit
 from maxspan.engine.kernel.parked import ParkedEvents
 from maxspan.engine.kernel.reader import ScanReader, make_reader
 from maxspan.engine.kernel.replay import Replay
 from maxspan.engine.kernel.skipping import EVERY_HOST, TIME, Skipping
 from maxspan.engine.kernel.survivors import LineStore, Survivor
+from maxspan.engine.kernel.turns import ScannedTurns, Turns, waiting
 from maxspan.engine.match import MatchedEvent, RuleMatch
-from maxspan.engine.reference.event import FieldNames, make_event
+from maxspan.engine.reference.event import make_event
 from maxspan.errors import Problem, UsageError
 from maxspan.languages import plan
 from maxspan.rules.model import Rule
@@ -60,21 +61,31 @@ class KernelDetector:
         self.rules = [rule.rule for rule in self.compiled.rules]
         sequences = any(rule.is_sequence for rule in self.compiled.rules)
         ordered = skip and not stream and sequences
-        self._skipping = Skipping(self.compiled, parks=ordered) if ordered or (stream and sequences) else None
+        parks = sequences and (ordered or stream)
+        self._skipping = Skipping(self.compiled, parks=parks) if parks else None
         self._replay = Replay() if ordered else None
         self._ignore_index = ignore_index
-        self._reader = make_reader(self.compiled, self.counters, self._skipping if ordered else None)
+        self._reader = make_reader(self.compiled, self.counters, self._skipping, waits=stream)
         self._store = LineStore()
         self._in_order = InOrder(self._store) if ordered else None
         self._parked: ParkedEvents | None = None
-        if self._in_order is not None and self._skipping is not None and isinstance(self._reader, ScanReader):
-            self._parked = ParkedEvents(self.compiled, self._skipping, self._reader, self._in_order)
+        if self._skipping is not None and isinstance(self._reader, ScanReader):
+            self._parked = ParkedEvents(self.compiled, self._skipping, self._reader)
         self._gathered = Gathered(self._store)
-        self._lanes = Lanes(self.counters, lateness_ns, most_keys, self._judged) if stream else None
+        self._lanes = self._new_lanes(lateness_ns, most_keys) if stream else None
         self._options = {"ignore_index": ignore_index, "lateness_ns": lateness_ns, "most_keys": most_keys}
         self._waits = self._waits_by_host = 0
         if stream:
-            self._waits, self._waits_by_host = _waiting(self.compiled)
+            self._waits, self._waits_by_host = waiting(self.compiled)
+
+    def _new_lanes(self, lateness_ns: int, most_keys: int) -> Lanes:
+        reader, scanning = self._reader, self.compiled.scanning
+        scanned: ScannedTurns | None = None
+        if self._parked is not None and self._skipping is not None and scanning and isinstance(reader, ScanReader):
+            wait_ns = wait_of(lateness_ns)
+            scanned = ScannedTurns(self.compiled, self._skipping, self._parked, reader, scanning, wait_ns)
+        turns = scanned or Turns(self.compiled, self._skipping, self._parked)
+        return Lanes(self.counters, lateness_ns, most_keys, turns, scanned)
 
     # --- taking events -----------------------------------------------------------------------------------------------
 
@@ -84,7 +95,7 @@ class KernelDetector:
         if self._replay is not None:
             self._note(self._replay, chunk)
         if self._parked is not None:
-            self._parked.relieve(self._gathered)
+            self._parked.relieve(self._begin, self._gathered)
         for candidate in self._reader.read(chunk):
             if candidate.mask & self._waits:
                 self._wait(candidate)
@@ -114,24 +125,6 @@ class KernelDetector:
         for mask, name in ((waits & self._waits_by_host, hosts[0]), (waits & ~self._waits_by_host, EVERY_HOST)):
             if mask and self._lanes.wait(candidate, ordinal, mask, name):
                 candidate.mask &= ~mask
-
-    def _judged(self, candidate: Candidate, mask: int, lane: str) -> Iterator[tuple[CompiledRule, Hit]]:
-        """Give what a candidate is to sequences, now that its turn has come."""
-        skipping = self._skipping
-        assert skipping is not None
-        mask = skipping.narrow_candidate(mask, candidate.fields)
-        survivor: Survivor | None = None
-        for part in self.compiled.parts(mask) if mask else ():
-            roles = part.held(candidate.fields)
-            if not roles:
-                continue
-            survivor = survivor or survivor_of(candidate)
-            hit = hit_of(candidate, part.rule, roles, survivor)
-            if hit is not None:
-                for role in roles:
-                    if role.kind == "positive":
-                        skipping.opened(role, lane, hit.time_ns, candidate.keys(role.by, part.rule))
-                yield part.rule, hit
 
     def _take(self, candidate: Candidate, out: list[RuleMatch]) -> None:
         survivor: Survivor | None = None
@@ -210,13 +203,21 @@ class KernelDetector:
         """Give a hit of one host to what finds sequences. In a stream each field of times has lanes of its own."""
         if self._lanes is not None:
             clock = rule.names.timestamp
-            self._lanes.push(rule, hit, host if clock == TIME else f"{host}\0{clock}")
+            own_clock = clock != TIME
+            self._lanes.push(rule, hit, f"{host}\0{clock}" if own_clock else host, own_clock=own_clock)
         elif self._in_order is not None:
             if self._parked is not None:
-                self._parked.take_for(rule, hit, host)
+                self._parked.take_for(self._in_order, rule, hit, host)
             self._in_order.take(rule, hit, host)
         else:
             self._gathered.hit(rule, hit)
+
+    def _begin(self, rule: CompiledRule, hit: Hit, host: str) -> None:
+        """Take a hit that began a sequence and has waited in the scanner."""
+        if self._lanes is not None:
+            self._lanes.begin(rule, hit, host)
+        elif self._in_order is not None:
+            self._in_order.take(rule, hit, host, has_waited=True)
 
     # --- snapshots ---------------------------------------------------------------------------------------------------
 
@@ -229,6 +230,9 @@ class KernelDetector:
             raise UsageError("a snapshot is of a stream: a batch reads its events again")
         from maxspan.engine.kernel.snapshot import StateWriter, sealed
 
+        self._lanes.settle()
+        if self._parked is not None:
+            self._parked.take_all(self._begin, self._gathered)
         writer = StateWriter(self.compiled.rules, self._store, self._hits)
         return sealed(writer.body(self._options, self.counters, self._lanes, self._gathered))
 
@@ -279,9 +283,9 @@ class KernelDetector:
         completed: dict[CompiledRule, list[Completed]] = {}
         if self._in_order is not None and self._skipping is not None:
             self._in_order.finish()
-            if self._parked is not None:
-                self._parked.take_complete(self._gathered)
             unsure, completed = self._in_order.unsure | self._skipping.unsure, self._in_order.completed
+        if self._parked is not None:
+            self._parked.take_complete(self._gathered)
         gathered, self._gathered = self._gathered, Gathered(self._store)
         out += gathered.matches([rule for rule in self.compiled.rules if rule not in unsure], completed)
         if self._replay is not None:
@@ -323,21 +327,6 @@ class KernelDetector:
     def _matches(self, found: Iterable[tuple[CompiledRule, Completed]]) -> Iterator[RuleMatch]:
         for rule, sequence in found:
             yield sequence_match(rule, sequence, self._store)
-
-
-#: the order of events that most rules have
-_NAMES = FieldNames()
-
-
-def _waiting(compiled: CompiledRules) -> tuple[int, int]:
-    """Give the pieces of sequences whose events wait for their turn together, and which of them join by host."""
-    waits = by_host = 0
-    for number, (role, _) in enumerate(compiled.pieces):
-        names = role.rule.names
-        if role.rule.is_sequence and (names.timestamp, names.tiebreaker) == (_NAMES.timestamp, _NAMES.tiebreaker):
-            waits |= 1 << number
-            by_host |= 1 << number if role.rule.host_key else 0
-    return waits, by_host
 
 
 def _matched(candidate: Candidate, timestamp_ns: int | None) -> MatchedEvent:

@@ -5,7 +5,7 @@ They come here when something may continue them, when a sample has an event for 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 from maxspan.engine.kernel.compiled import CompiledRule, CompiledRules
@@ -21,6 +21,9 @@ from maxspan.languages import plan
 if TYPE_CHECKING:
     from maxspan.engine.kernel.native._scan import Parked
 
+#: takes a hit that begins a sequence of a rule, and its host
+Begin = Callable[[CompiledRule, Hit, str], None]
+
 #: Events wait as long as they take no more bytes than this; that is looked at after so many chunks.
 MOST_BYTES: Final = 16 << 20
 LOOK_AFTER: Final = 64
@@ -29,37 +32,41 @@ LOOK_AFTER: Final = 64
 class ParkedEvents:
     """Takes events that wait in the scanner when their time has come."""
 
-    def __init__(self, compiled: CompiledRules, skipping: Skipping, reader: ScanReader, in_order: InOrder) -> None:
+    def __init__(self, compiled: CompiledRules, skipping: Skipping, reader: ScanReader) -> None:
         self._rules = compiled.rules
         self._skipping = skipping
         self._reader = reader
-        self._in_order = in_order
         self._chunks = 0
 
-    def take_for(self, rule: CompiledRule, hit: Hit, host: str) -> None:
-        """Take the events that a hit may continue; all of its rule at this host if it begins a sequence itself."""
-        skipping, in_order = self._skipping, self._in_order
-        lane = skipping.lane(host)
+    def hits_for(self, rule: CompiledRule, hit: Hit, host: str) -> list[Hit]:
+        """Give what a hit may continue; all of its rule at this host if it begins a sequence itself."""
+        lane = self._skipping.lane(host)
         if lane is None:
-            return
+            return []
         lane.taken_ns = max(lane.taken_ns, hit.time_ns)
-        if not rule.begins_alone or rule in in_order.unsure:
-            return
-        if hit.time_ns <= lane.dropped_ns:
-            in_order.give_up(rule)
-        elif hit.positive and hit.positive[0][0] == 0:
-            self._begin(rule, host, skipping.parked(rule, lane, None))
-        elif lane.bytes:
-            keys = {texts_of(key) for key in (*hit.until, *(key for _, keys in hit.positive for key in keys))}
-            for texts in keys - {None}:
-                self._begin(rule, host, skipping.parked(rule, lane, texts))
+        if not rule.begins_alone or not lane.bytes:
+            return []
+        if hit.positive and hit.positive[0][0] == 0:
+            return self._hits(rule, self._skipping.parked(rule, lane, None))
+        keys = {texts_of(key) for key in (*hit.until, *(key for _, keys in hit.positive for key in keys))}
+        return [one for texts in keys - {None} for one in self._hits(rule, self._skipping.parked(rule, lane, texts))]
 
-    def _begin(self, rule: CompiledRule, host: str, events: Iterable[Parked]) -> None:
+    def take_for(self, in_order: InOrder, rule: CompiledRule, hit: Hit, host: str) -> None:
+        """Give a batch what a hit may continue; a rule is unsure if that may have been forgotten."""
+        lane = self._skipping.lane(host)
+        if lane is not None and rule.begins_alone and hit.time_ns <= lane.dropped_ns:
+            in_order.give_up(rule)
+        for one in self.hits_for(rule, hit, host):
+            in_order.take(rule, one, host, has_waited=True)
+
+    def _hits(self, rule: CompiledRule, events: Iterable[Parked]) -> list[Hit]:
+        out = []
         for event in events:
             candidate = self._reader.waited(event)
             hit = hit_of(candidate, rule, rule.roles[:1], survivor_of(candidate))
             assert hit is not None
-            self._in_order.take(rule, hit, host, has_waited=True)
+            out.append(hit)
+        return out
 
     def take_sampled(self, rule: CompiledRule, gathered: Gathered) -> None:
         """Take the events of a sample."""
@@ -77,13 +84,16 @@ class ParkedEvents:
                 if len(seen) == len(query.stages):
                     self.take_sampled(rule, gathered)
 
-    def relieve(self, gathered: Gathered) -> None:
-        """Take all events once they are many: what is kept outside the scanner can go to a file."""
+    def relieve(self, begin: Begin, gathered: Gathered) -> None:
+        """Take all events once they are many, of which those that begin a sequence go to `begin`."""
         self._chunks += 1
-        if self._chunks % LOOK_AFTER or self._skipping.parked_bytes <= MOST_BYTES:
-            return
+        if self._chunks % LOOK_AFTER == 0 and self._skipping.parked_bytes > MOST_BYTES:
+            self.take_all(begin, gathered)
+
+    def take_all(self, begin: Begin, gathered: Gathered) -> None:
+        """Take all events: what is kept outside the scanner can go to a file."""
         for rule, host, events in self._skipping.all_parked():
-            self._begin(rule, host, events)
-        self._in_order.settle()
+            for hit in self._hits(rule, events):
+                begin(rule, hit, host)
         for rule in self._rules:
             self.take_sampled(rule, gathered)

@@ -26,11 +26,16 @@ _encode = msgspec.json.Encoder().encode
 _LOOK_AFTER: Final = 256
 
 
-def make_reader(rules: CompiledRules, counters: Counters, skipping: Skipping | None = None) -> Reader:
-    """Make what reads chunks: by the compiled part of maxspan where it is there, else by typed structures."""
+def make_reader(
+    rules: CompiledRules, counters: Counters, skipping: Skipping | None = None, *, waits: bool = False
+) -> Reader:
+    """Make what reads chunks: by the compiled part of maxspan where it is there, else by typed structures.
+
+    Of a stream, whose events wait for their turn (`waits`), nothing is passed over when it is read.
+    """
     if rules.scanning is not None:
-        return ScanReader(rules, rules.scanning, counters, skipping)
-    return StructReader(rules, counters, skipping)
+        return ScanReader(rules, rules.scanning, counters, None if waits else skipping, waiting=skipping)
+    return StructReader(rules, counters, None if waits else skipping)
 
 
 class Reader(ABC):
@@ -82,18 +87,24 @@ class ScanReader(Reader):
     """Reads lines where they stand; what is not plain JSON, or plainly an event, goes the general way."""
 
     def __init__(
-        self, rules: CompiledRules, scanning: Scanning, counters: Counters, skipping: Skipping | None = None
+        self,
+        rules: CompiledRules,
+        scanning: Scanning,
+        counters: Counters,
+        skipping: Skipping | None = None,
+        *,
+        waiting: Skipping | None = None,
     ) -> None:
         super().__init__(rules, counters, skipping)
         self._scanning = scanning
+        self._skip = waiting.skip if waiting is not None else None
 
     def _candidates(self, chunk: Chunk) -> Iterator[Candidate]:
         scanning, counters, getters = self._scanning, self._counters, self._getters
-        skipping = self._skipping
-        narrow, skip = (skipping.narrow, skipping.skip) if skipping is not None else (None, None)
+        narrow = self._skipping.narrow if self._skipping is not None else None
         first, begin, path = chunk.first_line, counters.events, chunk.path
         others = 0
-        scan = scanning.scan(chunk.data, skip, path, first, begin)
+        scan = scanning.scan(chunk.data, self._skip, path, first, begin)
         for row in scan:
             mask = row.mask
             if mask is None:

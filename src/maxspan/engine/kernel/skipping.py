@@ -62,9 +62,9 @@ class Open:
 class ScannedOpen(Open):
     """The same, kept by the compiled scanner, which passes over events by itself."""
 
-    def __init__(self, scanning: Scanning) -> None:
+    def __init__(self, scanning: Scanning, host: str) -> None:
         self._scanning = scanning
-        self.lane = scanning.lane()
+        self.lane = scanning.lane(host)
 
     @property
     def until_ns(self) -> int:
@@ -141,13 +141,13 @@ class Skipping:
     def _new_keys(self) -> Keys:
         return KeysInPython() if self._scanning is None else self._scanning.keys()
 
-    def _new_open(self) -> Open:
-        return Open() if self._scanning is None else ScannedOpen(self._scanning)
+    def _new_open(self, host: str) -> Open:
+        return Open() if self._scanning is None else ScannedOpen(self._scanning, host)
 
     def _at(self, host: str) -> Open:
         lane = self._open.get(host)
         if lane is None:
-            lane = self._open[host] = self._new_open()
+            lane = self._open[host] = self._new_open(host)
         return lane
 
     # --- the scanner -----------------------------------------------------------------------------------------------
@@ -326,9 +326,15 @@ class Skipping:
     # --- events that wait in the scanner ---------------------------------------------------------------------------
 
     def lane(self, host: str) -> Lane | None:
-        """Give the scanner's lane of a host, if there is one."""
-        lane = self._open.get(host)
+        """Give the scanner's lane of a host; None without a scanner."""
+        lane = self._at(host)
         return lane.lane if isinstance(lane, ScannedOpen) else None
+
+    def lanes(self) -> Iterator[tuple[str, Lane]]:
+        """Give the scanner's lanes of all hosts, by their names."""
+        for host, lane in self._open.items():
+            if isinstance(lane, ScannedOpen):
+                yield host, lane.lane
 
     def parked(self, rule: CompiledRule, lane: Lane, texts: Texts | None) -> list[Parked]:
         """Give the events that began a sequence of a rule at a host, all or those with a key; they wait no longer."""
@@ -338,8 +344,7 @@ class Skipping:
     @property
     def parked_bytes(self) -> int:
         """Give how much the events take that wait in the scanner."""
-        lanes = sum(lane.lane.bytes for lane in self._open.values() if isinstance(lane, ScannedOpen))
-        return lanes + (self._skip.sample_bytes if self._skip is not None else 0)
+        return sum(lane.bytes for _, lane in self.lanes()) + (self._skip.sample_bytes if self._skip is not None else 0)
 
     def sampled(self, rule: CompiledRule) -> list[Parked]:
         """Give the events of a sample that wait in the scanner, in their order; they wait no longer."""
@@ -354,10 +359,10 @@ class Skipping:
 
     def all_parked(self) -> Iterator[tuple[CompiledRule, str, list[Parked]]]:
         """Give all events that wait in the scanner, by rule and host; they wait no longer."""
-        for host, lane in self._open.items():
-            if isinstance(lane, ScannedOpen) and lane.lane.bytes:
+        for host, lane in self.lanes():
+            if lane.bytes:
                 for role, number in self._openers.items():
-                    if found := lane.lane.parked(number, None):
+                    if found := lane.parked(number, None):
                         yield role.rule, host, found
 
     # --- opening ---------------------------------------------------------------------------------------------------

@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from hashlib import blake2b
-from heapq import heappush
 from itertools import count
 from typing import Any, Final
 
@@ -24,7 +23,7 @@ from maxspan.engine.kernel.gathered import Gathered, Limited, Sampled
 from maxspan.engine.kernel.lanes import Lane, Lanes
 from maxspan.engine.kernel.machine import Completed, Hit, Machine, State
 from maxspan.engine.kernel.plain import exact, plain
-from maxspan.engine.kernel.skipping import Skipping
+from maxspan.engine.kernel.skipping import EVERY_HOST, Skipping
 from maxspan.engine.kernel.survivors import LineStore, Survivor
 from maxspan.errors import Problem, SourceError
 from maxspan.languages import plan
@@ -228,11 +227,11 @@ class StateReader:
         lanes.late_position = body["late_position"]
         order = count()
         for name, (latest_ns, passed_ns, waiting, machines) in body["lanes"].items():
-            lane = lanes.lanes[name] = Lane()
+            lane = lanes.at(name, own_clock="\0" in name and name != EVERY_HOST)
             lane.latest_ns, lane.passed_ns = latest_ns, passed_ns
             for number, hit in waiting:
                 if rule := self._rule(number):
-                    heappush(lane.heap, (self._hits[hit].ordinal, next(order), self._hits[hit], rule))
+                    lane.push(self._hits[hit].ordinal, next(order), self._hits[hit], rule)
                     self._open(rule, self._hits[hit], name)
             for number, state in machines:
                 if rule := self._rule(number):
@@ -240,6 +239,8 @@ class StateReader:
                     machine = lane.machines[rule] = Machine(rule.query, most_keys=most_keys)
                     held = self._state(state)
                     machine.resume(held)
+                    if lane.scanned is not None:
+                        lane.scanned.attended = True
                     for one in held.hits():
                         self._open(rule, one, name)
         lanes.go_on(order)

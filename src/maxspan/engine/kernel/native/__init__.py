@@ -24,7 +24,7 @@ from importlib import import_module
 from types import ModuleType
 
 #: what this side agrees on with scan.c
-_INTERFACE = 4
+_INTERFACE = 5
 
 #: the compiled module, see _scan.pyi
 scan: ModuleType | None = None

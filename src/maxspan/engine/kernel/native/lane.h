@@ -29,6 +29,15 @@ typedef struct Parked {
     Begun begun[]; /* and then the line */
 } Parked;
 
+/* An event of a stream that waits for its turn, with the pieces that do; `stamp` is that of its line. */
+typedef struct {
+    int64_t time_ns, tie;
+    uint64_t stamp;
+    int has_tie, is_narrowed;
+    Parked *event;
+    uint64_t mask[];
+} Turn;
+
 /* At one host: the pieces that may never be passed over, from when on others may, until when something is open, and
  * what was passed over last. Events of `taken_ns` or before do not wait: others were looked at that are not earlier. */
 typedef struct {
@@ -40,6 +49,13 @@ typedef struct {
     int64_t last_ns, last_tie; /* of the event that waits since last: its time, and its place among those of one time */
     Py_ssize_t bytes;
     int last_has_tie;
+    /* of a stream: events in the order of a heap, the latest time, up to when they have been released; whether Python
+     * looks after it */
+    Turn **turns;
+    size_t turn_count, turn_room;
+    long long latest_ns, released_ns;
+    PyObject *name;
+    char is_attended, is_changed;
 } Lane;
 
 static size_t parked_size(const Parked *one)
@@ -127,7 +143,8 @@ static int lane_is_next(const Lane *self, int64_t now_ns, int has_tie, int64_t t
 static PyObject *lane_new(PyTypeObject *type, PyObject *arguments, PyObject *Py_UNUSED(named))
 {
     Py_ssize_t words;
-    if (!PyArg_ParseTuple(arguments, "n", &words))
+    PyObject *name = Py_None;
+    if (!PyArg_ParseTuple(arguments, "n|O", &words, &name))
         return NULL;
     if (words < 1 || words > 1 << 20) {
         PyErr_SetString(PyExc_ValueError, "masks of one word or more, not of a million");
@@ -137,6 +154,8 @@ static PyObject *lane_new(PyTypeObject *type, PyObject *arguments, PyObject *Py_
     if (!self)
         return NULL;
     self->words = (size_t)words;
+    self->name = Py_NewRef(name);
+    self->latest_ns = self->released_ns = NEVER;
     self->from_ns = self->until_ns = self->passed_ns = self->taken_ns = self->dropped_ns = self->last_ns = NEVER;
     self->keep = calloc((size_t)words, 8);
     self->passed = calloc((size_t)words, 8);
@@ -152,6 +171,13 @@ static void lane_dealloc(Lane *self)
     PyTypeObject *type = Py_TYPE((PyObject *)self);
     while (self->first)
         lane_drop_first(self);
+    for (size_t n = 0; n < self->turn_count; n++) {
+        Py_DECREF(self->turns[n]->event->path);
+        free(self->turns[n]->event);
+        free(self->turns[n]);
+    }
+    free(self->turns);
+    Py_XDECREF(self->name);
     free(self->keep);
     free(self->passed);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
@@ -241,6 +267,9 @@ static PyMemberDef lane_members[] = {
     {"passed_ns", T_LONGLONG, offsetof(Lane, passed_ns), 0, "the latest time of an event that was passed over"},
     {"taken_ns", T_LONGLONG, offsetof(Lane, taken_ns), 0, "events up to this time do not wait here"},
     {"dropped_ns", T_LONGLONG, offsetof(Lane, dropped_ns), READONLY, "until when forgotten events could be continued"},
+    {"latest_ns", T_LONGLONG, offsetof(Lane, latest_ns), 0, "of a stream: the latest time of an event"},
+    {"released_ns", T_LONGLONG, offsetof(Lane, released_ns), 0, "of a stream: up to when events have had their turn"},
+    {"attended", T_BOOL, offsetof(Lane, is_attended), 0, "of a stream: whether Python looks after the host"},
     {"bytes", T_PYSSIZET, offsetof(Lane, bytes), READONLY, "what the events that wait take"},
     {NULL, 0, 0, 0, NULL},
 };
@@ -257,7 +286,7 @@ static PyMethodDef lane_methods[] = {
 };
 
 static PyType_Slot lane_slots[] = {
-    {Py_tp_doc, "What waits at one host: `Lane(words)`, with masks as bytes of so many words of 64 bits."},
+    {Py_tp_doc, "What waits at one host: `Lane(words, name)`, with masks as bytes of so many words of 64 bits."},
     {Py_tp_new, lane_new},
     {Py_tp_dealloc, lane_dealloc},
     {Py_tp_members, lane_members},

@@ -288,14 +288,10 @@ static uint32_t line_narrowed(Lines *self, uint32_t given, int parks, int *known
 {
     Scan *scan = self->scan;
     Scanner *scanner = scan->scanner;
-    Skip *skip = scan->skip;
-    Looked event = {self->line.text, self->line.used, scanner->tokens, 0, NULL};
-    int own = skip->parks;
+    Looked event = {self->line.text, self->line.used, scanner->tokens, 0, NULL, scan->path,
+                    scan->first + scan->number, scan->position + scan->clean};
     memcpy(scanner->mask, scanner->given.words + given * scanner->words, scanner->words * 8);
-    skip->parks = own && parks;
-    given = narrowed_number(scanner, skip, scan, given, &event, known);
-    skip->parks = own;
-    return given;
+    return narrowed_number(scanner, scan->skip, parks && scan->skip->parks, 1, given, &event, known);
 }
 
 /* Gives the row if something is left of it to look at; NULL if it is passed over or waits, and for an error. */

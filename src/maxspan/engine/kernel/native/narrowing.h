@@ -94,6 +94,8 @@ typedef struct {
     const Token *tokens;
     int64_t now_ns;
     Lane *at_host;
+    PyObject *path;
+    Py_ssize_t number, position;
 } Looked;
 
 /* Whether an event that begins a sequence comes too late: what it might have continued has been passed over. */
@@ -128,7 +130,7 @@ static int begin(Skip *skip, uint32_t number, int64_t now_ns, const uint64_t *ha
 
 /* Lets an event wait at a host, or across hosts, as far as it begins sequences and nothing else, and takes that off
  * `mask`; -1 without memory. */
-static int park_at(Skip *skip, Lane *lane, int across, const Program *program, const Looked *event, const Scan *scan,
+static int park_at(Skip *skip, Lane *lane, int across, const Program *program, const Looked *event,
                    uint64_t *mask)
 {
     int64_t tie;
@@ -159,14 +161,14 @@ static int park_at(Skip *skip, Lane *lane, int across, const Program *program, c
     }
     if (!count)
         return 0;
-    Parked *one = parked_new(scan->path, event->line, event->length, count);
+    Parked *one = parked_new(event->path, event->line, event->length, count);
     if (!one)
         return -1;
     memcpy(one->begun, begun, count * sizeof *begun);
     for (uint32_t n = 0; n < count; n++)
         one->until_ns = begun[n].until_ns > one->until_ns ? begun[n].until_ns : one->until_ns;
-    one->number = scan->first + scan->number;
-    one->position = scan->position + scan->clean;
+    one->number = event->number;
+    one->position = event->position;
     if (one->until_ns > lane->until_ns)
         lane->until_ns = one->until_ns;
     lane_park(lane, one, event->now_ns);
@@ -177,16 +179,16 @@ static int park_at(Skip *skip, Lane *lane, int across, const Program *program, c
 }
 
 /* Lets an event wait as far as it is for samples; -1 without memory. */
-static int park_samples(Skip *skip, const Program *program, const Looked *event, const Scan *scan, uint64_t *mask)
+static int park_samples(Skip *skip, const Program *program, const Looked *event, uint64_t *mask)
 {
     const uint64_t *numbers = program->numbers + program->stages + program->openers;
     for (uint32_t n = 0; n < program->samples; n++) {
         Sample *sample = skip->samples + numbers[n];
-        Parked *one = parked_new(scan->path, event->line, event->length, 1);
+        Parked *one = parked_new(event->path, event->line, event->length, 1);
         if (!one)
             return -1;
-        one->number = scan->first + scan->number;
-        one->position = scan->position + scan->clean;
+        one->number = event->number;
+        one->position = event->position;
         one->begun[0] = (Begun){0, 0, numbers[program->samples + n]};
         sample->seen |= numbers[program->samples + n];
         if (sample->last)
@@ -212,7 +214,7 @@ static int look(Scanner *self, Skip *skip, Looked *event)
 }
 
 /* Takes off a mask what the event does not continue; 0 if Python has to say that, and then nothing is changed. */
-static int shut(Skip *skip, const Program *program, const Scan *scan, const Looked *event, uint64_t *mask)
+static int shut(Skip *skip, const Program *program, int keeps, const Looked *event, uint64_t *mask)
 {
     uint64_t any_at_host = 0, any_across = 0;
     memset(skip->at_host, 0, skip->words * 8);
@@ -220,7 +222,7 @@ static int shut(Skip *skip, const Program *program, const Scan *scan, const Look
     for (uint32_t n = 0; n < program->stages; n++) {
         const Stage *stage = skip->stages + program->numbers[n];
         const Lane *lane = stage->across ? skip->every : event->at_host;
-        if (scan && (event->now_ns < lane->from_ns || overlap(stage->own, lane->keep, skip->words)))
+        if (keeps && (event->now_ns < lane->from_ns || overlap(stage->own, lane->keep, skip->words)))
             return 0;
         if (event->now_ns <= lane->until_ns && stage_is_open(stage, event->line, event->tokens, event->now_ns))
             continue;
@@ -260,16 +262,17 @@ static uint32_t number_of_rest(Scanner *self, uint32_t given)
     return !any ? NONE : changed ? given_number(self) : given;
 }
 
-/* Gives the number of an event's mask, `given` before, without what the event does not continue, and with `scan` what
- * may wait. `known` is 0 where Python has to look. NONE for an error, or where nothing is left. */
-static uint32_t narrowed_number(Scanner *self, Skip *skip, const Scan *scan, uint32_t given, Looked *event, int *known)
+/* Gives the number of an event's mask, `given` before, without what the event does not continue, and where it `parks`
+ * what may wait; at the head of a run Python `keeps` some. `known` is 0 where Python has to look. NONE for an error, or where nothing is left. */
+static uint32_t narrowed_number(Scanner *self, Skip *skip, int parks, int keeps, uint32_t given, Looked *event,
+                                int *known)
 {
     const Program *program = program_for(self, skip, given);
     if (!program)
         return NONE;
     *known = 1;
-    if (scan && skip->parks && program->samples) {
-        if (park_samples(skip, program, event, scan, self->mask)) {
+    if (parks && program->samples) {
+        if (park_samples(skip, program, event, self->mask)) {
             PyErr_NoMemory();
             return NONE;
         }
@@ -281,7 +284,7 @@ static uint32_t narrowed_number(Scanner *self, Skip *skip, const Scan *scan, uin
     if (program->stages) {
         *known = look(self, skip, event);
         if (*known > 0)
-            *known = shut(skip, program, scan, event, self->mask);
+            *known = shut(skip, program, keeps, event, self->mask);
         if (*known <= 0)
             return *known ? NONE : given;
         given = number_of_rest(self, given);
@@ -289,13 +292,13 @@ static uint32_t narrowed_number(Scanner *self, Skip *skip, const Scan *scan, uin
         if (!program)
             return NONE;
     }
-    if (!scan || !skip->parks || !program->openers)
+    if (!parks || !program->openers)
         return given;
     int looked = event->at_host ? 1 : look(self, skip, event);
     if (looked <= 0)
         return looked ? NONE : given;
-    if (park_at(skip, event->at_host, 0, program, event, scan, self->mask) ||
-        park_at(skip, skip->every, 1, program, event, scan, self->mask)) {
+    if (park_at(skip, event->at_host, 0, program, event, self->mask) ||
+        park_at(skip, skip->every, 1, program, event, self->mask)) {
         PyErr_NoMemory();
         return NONE;
     }
@@ -328,10 +331,10 @@ static PyObject *scanner_narrow(Scanner *self, PyObject *arguments)
     uint32_t given = given_number(self);
     if (given == NONE)
         return NULL;
-    Looked event = {(const uint8_t *)row_text(one), (size_t)(one->end - one->begin), one->tokens, 0, NULL};
+    Looked event = {(const uint8_t *)row_text(one), (size_t)(one->end - one->begin), one->tokens, 0, NULL, NULL, 0, 0};
     int known = 1;
     self->busy = 1;
-    given = narrowed_number(self, (Skip *)skip, NULL, given, &event, &known);
+    given = narrowed_number(self, (Skip *)skip, 0, 0, given, &event, &known);
     self->busy = 0;
     if (PyErr_Occurred())
         return NULL;

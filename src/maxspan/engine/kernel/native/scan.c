@@ -9,6 +9,7 @@
 #include "narrowing.h"
 #include "reading.h"
 #include "scanner.h"
+#include "waiting.h"
 
 /* Gives a row for a line that fulfils something or could not be read; NULL for others, and for an error. */
 static PyObject *row_of(Scanner *self, Scan *scan, Place line, Place end)
@@ -29,8 +30,11 @@ static PyObject *row_of(Scanner *self, Scan *scan, Place line, Place end)
             return NULL;
         known = 1;
         if (found && scan->skip) {
-            Looked event = {line, (size_t)(end - line), self->tokens, 0, NULL};
-            given = narrowed_number(self, scan->skip, scan, given, &event, &known);
+            Skip *skip = scan->skip;
+            Looked event = {line, (size_t)(end - line), self->tokens, 0, NULL, scan->path,
+                            scan->first + scan->number, scan->position + scan->clean};
+            given = skip->waits ? waiting_number(self, skip, given, &event)
+                                : narrowed_number(self, skip, skip->parks, 1, given, &event, &known);
             if (given == NONE && PyErr_Occurred())
                 return NULL;
         }
@@ -169,6 +173,10 @@ static PyObject *scanner_read(Scanner *self, PyObject *data)
 static PyMethodDef scanner_methods[] = {
     {"scan", (PyCFunction)scanner_scan, METH_VARARGS, "Go through a chunk; with a Skip what it says is passed over."},
     {"narrow", (PyCFunction)scanner_narrow, METH_VARARGS, "Give a row's mask without what continues nothing; or None."},
+    {"changed", (PyCFunction)scanner_changed, METH_O, "Give the name of a host that Python has to look after; or None."},
+    {"turn", (PyCFunction)scanner_turn, METH_VARARGS, "Give the next event of a host up to a time that is more than nothing."},
+    {"turns", (PyCFunction)scanner_turns, METH_VARARGS, "Give all events of a host up to a time, as they came."},
+    {"tell", (PyCFunction)scanner_tell, METH_VARARGS, "Let time go on at a host."},
     {"read", (PyCFunction)scanner_read, METH_O, "Read one line; None if it is not plain."},
     {"add_plan", (PyCFunction)scanner_add_plan, METH_VARARGS, "Add a mask and the columns to ask; gives its number."},
     {"narrow_rows", (PyCFunction)scanner_narrow_rows, METH_VARARGS, "Leave to rows what their values in a column allow."},
@@ -197,7 +205,7 @@ static PyType_Spec scanner_spec = {
 /* --- the module -------------------------------------------------------------------------------------------------- */
 
 /* What Python and this file agree on: a module that was built from older files is not used (native/__init__.py). */
-#define INTERFACE 4
+#define INTERFACE 5
 
 static int module_exec(PyObject *module)
 {

@@ -16,7 +16,7 @@ from maxspan.engine.kernel.order import FirstEvents
 from maxspan.engine.kernel.tables import FieldTable
 
 if TYPE_CHECKING:
-    from maxspan.engine.kernel.native._scan import Keys, Lane, Lines, Part, Row, Scan, Skip
+    from maxspan.engine.kernel.native._scan import Keys, Lane, Lines, Parked, Part, Row, Scan, Skip
 
 #: what a value costs that was not seen before, against one that was
 _NEW_VALUE: Final = 100.0
@@ -92,6 +92,12 @@ class Scanning:
         self.scan: Callable[[bytes, Skip | None, str, int, int], Scan] = self._scanner.scan
         #: reads one line; None if it is not plain
         self.read: Callable[[bytes], Row | None] = self._scanner.read
+        #: for streams: the name of a host that has to be looked after; its next event up to a time that continues
+        #: something, and its mask; all events up to a time; and word of a time that has come
+        self.changed: Callable[[Skip], str | None] = self._scanner.changed
+        self.turn: Callable[[Skip, Lane, int], tuple[int, Parked] | None] = self._scanner.turn
+        self.turns: Callable[[Lane, int], list[tuple[int, Parked]]] = self._scanner.turns
+        self.tell: Callable[[Skip, Lane, int], None] = self._scanner.tell
 
     def getter(self, *names: str) -> Getter:
         """Give what reads one field of a row, or several as a tuple: scalars, tuples of scalars, or None."""
@@ -104,9 +110,9 @@ class Scanning:
         """Give a field as nanoseconds since 1970 if it is one time of the usual form; else None."""
         return row.time(self._places[name])
 
-    def lane(self) -> Lane:
+    def lane(self, host: str) -> Lane:
         """Make the lane of a host."""
-        lane: Lane = self._module.Lane(self._words)
+        lane: Lane = self._module.Lane(self._words, host)
         return lane
 
     def keys(self) -> Keys:
@@ -147,6 +153,10 @@ class Scanning:
     def add_sample(self, skip: Skip, own: int) -> None:
         """Add a rule on samples by the mask of its pieces; they are numbered from 0."""
         skip.add_sample(self.bytes(own))
+
+    def wait(self, skip: Skip, at_host: int, across: int, wait_ns: int) -> None:
+        """Let events of a stream wait for their turn: those of pieces that join by host, and of those that do not."""
+        skip.wait(self.bytes(at_host), self.bytes(across), wait_ns)
 
     def narrow(self, row: Row, mask: int, skip: Skip) -> int | None:
         """Leave out of a row's mask what it does not continue; None if its time or host is not so simple."""

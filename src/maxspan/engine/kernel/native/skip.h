@@ -65,6 +65,12 @@ typedef struct {
     uint32_t stage_count, opener_count, sample_count;
     Py_ssize_t sample_bytes;
     uint64_t *at_host, *across; /* of the event that is looked at: what of it is passed over */
+    /* of a stream: the pieces that wait for their turn, for how long, and the hosts of which events have come */
+    int waits;
+    uint64_t *wait_at_host, *wait_across;
+    int64_t wait_ns;
+    Lane **changed;
+    uint32_t changed_count, changed_room;
     Memo hosts;
     PyObject **lanes;
     uint32_t count, room;
@@ -182,6 +188,11 @@ static void skip_dealloc(Skip *self)
     free(self->samples);
     free(self->stages);
     free(self->openers);
+    for (uint32_t n = 0; n < self->changed_count; n++)
+        Py_DECREF(self->changed[n]);
+    free(self->changed);
+    free(self->wait_at_host);
+    free(self->wait_across);
     free(self->at_host);
     free(self->across);
     free(self->lanes);
@@ -318,6 +329,30 @@ static PyObject *skip_add_sample(Skip *self, PyObject *bytes)
     Py_RETURN_NONE;
 }
 
+static PyObject *skip_wait(Skip *self, PyObject *arguments)
+{
+    const char *at_host, *across;
+    Py_ssize_t length, other;
+    long long wait_ns;
+    if (!PyArg_ParseTuple(arguments, "y#y#L", &at_host, &length, &across, &other, &wait_ns))
+        return NULL;
+    uint64_t *one = own_from(self, at_host, length), *two = one ? own_from(self, across, other) : NULL;
+    if (!two || wait_ns < 0) {
+        if (!PyErr_Occurred())
+            PyErr_SetString(PyExc_ValueError, "a time of 0 or more is needed");
+        free(one);
+        free(two);
+        return NULL;
+    }
+    free(self->wait_at_host);
+    free(self->wait_across);
+    self->wait_at_host = one;
+    self->wait_across = two;
+    self->wait_ns = wait_ns;
+    self->waits = 1;
+    Py_RETURN_NONE;
+}
+
 static Sample *sample_at(Skip *self, PyObject *number)
 {
     unsigned long place = PyLong_AsUnsignedLong(number);
@@ -435,6 +470,7 @@ without_memory:
 static PyMethodDef skip_methods[] = {
     {"add_stage", (PyCFunction)skip_add_stage, METH_VARARGS, "Add a later stage; see native/scanning.py."},
     {"add_opener", (PyCFunction)skip_add_opener, METH_VARARGS, "Add what begins a sequence; see native/scanning.py."},
+    {"wait", (PyCFunction)skip_wait, METH_VARARGS, "Let pieces wait for their turn: of hosts, across hosts, so long."},
     {"add_sample", (PyCFunction)skip_add_sample, METH_O, "Add the mask of a rule on samples."},
     {"seen", (PyCFunction)skip_seen, METH_O, "Give the roles of a sample that events had which waited."},
     {"sampled", (PyCFunction)skip_sampled, METH_O, "Give the events of a sample that wait; they wait no longer."},
