@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from maxspan.engine.kernel import native
+from maxspan.sources.timestamps import parse_timestamp_ns
 
 pytestmark = pytest.mark.skipif(
     native.scan is None, reason="the compiled part of the kernel is not there: it needs a C compiler at installation"
@@ -263,3 +264,21 @@ def test_rows_that_are_not_there(wrong: dict[str, Any]) -> None:
 def test_as_many_numbers_as_rows() -> None:
     with pytest.raises(ValueError):
         lines((SCALAR,), numbers=longs(0))
+
+
+@pytest.mark.parametrize(
+    "fraction", ["", ".", ".1", ".123456", ".123456789", ".1234567890", ".12x", "x", "+01:00", " "]
+)
+@pytest.mark.parametrize("zone", ["", "Z", "z"])
+@pytest.mark.parametrize(
+    "second", ["2024-02-29T23:59:59", "2023-02-29T00:00:00", "1969-12-31T23:59:5", "2024-05-01 00:00:00"]
+)
+def test_times_with_and_without_a_zone(second: str, fraction: str, zone: str) -> None:
+    text = second + fraction + zone
+    piece = msgspec.json.encode(text)
+    data = piece + b"\n"
+    part = (0, b'"v":', True, 1, 0, None, data, longs(0, len(data)), ints(0), None, None)
+    (row,) = lines((part,), rows=longs(0), count=1)
+    assert row.time(1) in (None, parse_timestamp_ns(text))
+    if second.startswith("2024-02") and fraction in ("", ".1", ".123456", ".123456789") and zone != "z":
+        assert row.time(1) is not None
