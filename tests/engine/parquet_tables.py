@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import strategies as st
 
 from maxspan.engine.detector import Detector
-from maxspan.engine.kernel import parquet
+from maxspan.engine.kernel import native, parquet
 from maxspan.engine.kernel.detector import KernelDetector
 from maxspan.engine.match import RuleMatch
 from maxspan.sources.files import EventFiles
@@ -175,6 +175,29 @@ def assert_same(rules: list[Any], paths: list[Path], make: Callable[..., Any] = 
     assert found == expected
     assert said(other, columns) == said(one, rows)
     return found
+
+
+_WAYS: dict[str, dict[str, Any]] = {
+    "scanned": {},
+    "scanned, with little room": {
+        "maxspan.engine.kernel.parked.MOST_BYTES": 600,
+        "maxspan.engine.kernel.parked.LOOK_AFTER": 1,
+        "maxspan.engine.kernel.open_keys.MOST_KEYS": 1,
+        "maxspan.engine.kernel.columns.taking._SLICE": 2,
+    },
+    "in Python": {"maxspan.engine.kernel.native.scan": None},
+}
+
+
+@pytest.fixture(autouse=True, scope="module", params=list(_WAYS))
+def way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Run a module in one of the ways that columns can go."""
+    if request.param.startswith("scanned") and native.scan is None:
+        pytest.skip("the compiled part of the kernel is not there: it needs a C compiler at installation")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in _WAYS[request.param].items():
+            patch.setattr(name, value)
+        yield
 
 
 @pytest.fixture

@@ -10,16 +10,17 @@ from typing import Any
 import pytest
 
 from maxspan.engine.kernel import parquet
-from maxspan.engine.kernel.columns import arrow, reading
+from maxspan.engine.kernel.columns import arrow, reading, taking
 from maxspan.engine.kernel.detector import KernelDetector
+from maxspan.engine.kernel.events import Candidate
 from maxspan.engine.reference.detector import ReferenceDetector
 from maxspan.languages import plan
 from maxspan.languages.eql import parse
 from maxspan.rules.model import Rule
 from maxspan.sources.files import EventFiles
-from tests.engine.parquet_tables import NOON, assert_same, by_columns, by_rows, no_rows, pa, said, write
+from tests.engine.parquet_tables import NOON, assert_same, by_columns, by_rows, no_rows, pa, said, way, write
 
-__all__ = ["no_rows"]
+__all__ = ["no_rows", "way"]
 
 
 def rules(*queries: str) -> list[Rule]:
@@ -55,15 +56,14 @@ SEQUENCE = (
 
 @pytest.mark.usefixtures("no_rows")
 def test_only_rows_that_matter_become_events(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from maxspan.engine.kernel.columns.rows import RowTexts
-
     path = write(processes(900), tmp_path / "e.parquet", row_group_size=350)
-    written: list[int] = []
-    texts = RowTexts.texts
-    monkeypatch.setattr(RowTexts, "texts", lambda self, rows: written.append(len(rows)) or texts(self, rows))
-    found = by_columns(KernelDetector(rules(SEQUENCE)), EventFiles([path]))
+    made: list[Candidate] = []
+    monkeypatch.setattr(taking, "Candidate", lambda *a, **k: made.append(Candidate(*a, **k)) or made[-1])
+    detector = KernelDetector(rules(SEQUENCE))
+    found = by_columns(detector, EventFiles([path]))
     assert len(found) == 100
-    assert sum(written) == 200
+    # those that begin a sequence wait in the scanner
+    assert len(made) == (200 if detector.compiled.scanning is None else 100)
 
 
 @pytest.mark.usefixtures("no_rows")
@@ -244,3 +244,61 @@ def test_links_and_folders(tmp_path: Path) -> None:
     write(processes(20), tmp_path / "[a]*.parquet")
     (tmp_path / "b.ndjson").write_bytes(b'{"event.category":"process"}\n')
     assert len(assert_same(rules("any where true"), [tmp_path])) == 21
+
+
+HOSTILE = [
+    "bash",
+    'a "quote"',
+    "back\\slash",
+    "\x00\x01\x1f\x7f\n\r\t\b\f",
+    "\u00e9\u0130\u017f \U0001f600",
+    "",
+    None,
+    "%s%b{}",
+    "x" * 70_000,
+    "null",
+    "BASH",
+]
+HOSTILE_RULES = (
+    'any where process.name == "bash"',
+    'any where process.name : ("*quote*", "*SLASH*", "?") or process.args : "*\\u{1f600}*"',
+    'any where process.args == "" or length(process.name) > 60000',
+    "any where process.name == null and process.pid > 3",
+    "sequence by process.name with maxspan=1m [any where process.pid == 1] [any where process.pid == 2] "
+    '[any where process.args : "*"]',
+    "sequence by host.id, process.args with maxspan=1m [any where process.pid < 9] [any where process.pid >= 9]",
+    "sample by process.name [any where process.pid == 1] [any where process.pid > 4]",
+)
+
+
+def hostile(rows: int, *, dotted: bool) -> Any:
+    draw = random.Random(7)
+    process = {
+        "name": pa.array([draw.choice(HOSTILE) for _ in range(rows)]),
+        "args": pa.array(
+            [draw.choice([None, [], [None], draw.choices(HOSTILE, k=draw.randint(1, 3))]) for _ in range(rows)],
+            pa.list_(pa.string()),
+        ),
+        "pid": pa.array([draw.choice([None, 1, 2, n % 12]) for n in range(rows)]),
+    }
+    host = {"id": pa.array([draw.choice(["h1", "h2", 'h"3', None]) for _ in range(rows)])}
+    others = {'odd "name"': pa.array([n / 7 for n in range(rows)]), "flag": pa.array([n % 3 == 0 for n in range(rows)])}
+    if dotted:
+        inner = {f"process.{name}": array for name, array in process.items()} | {"host.id": host["id"]}
+    else:
+        gone = pa.array([n % 17 == 3 for n in range(rows)])
+        others.pop('odd "name"')
+        inner = {
+            "process": pa.StructArray.from_arrays(list(process.values()), list(process), mask=gone),
+            "host": pa.StructArray.from_arrays(list(host.values()), list(host)),
+        }
+    return pa.table({"@timestamp": times(rows), **inner, **others})
+
+
+@pytest.mark.usefixtures("no_rows")
+@pytest.mark.parametrize("dotted", [False, True])
+@pytest.mark.parametrize("dictionaries", [False, True])
+def test_hostile_values(tmp_path: Path, dotted: bool, dictionaries: bool) -> None:
+    path = write(hostile(300, dotted=dotted), tmp_path / "e.parquet", row_group_size=90, use_dictionary=dictionaries)
+    found = assert_same(rules(*HOSTILE_RULES), [path])
+    assert {rule for rule, _, _ in found} == {f"r{n}" for n in range(len(HOSTILE_RULES))}

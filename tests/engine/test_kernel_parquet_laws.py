@@ -16,8 +16,10 @@ from maxspan.engine.kernel.columns import reading
 from maxspan.engine.reference.detector import ReferenceDetector
 from maxspan.languages import plan
 from maxspan.sources.files import EventFiles
-from tests.engine.parquet_tables import assert_same, by_rows, pa, tables, write
+from tests.engine.parquet_tables import assert_same, by_rows, pa, tables, way, write
 from tests.kernel.test_laws import queries, rules_of
+
+__all__ = ["way"]
 
 EVERYTHING = plan.EventQuery(plan.Stage(None, plan.TRUE))
 

@@ -18,7 +18,7 @@ class Gates:
     """What the first fields leave possible. `fields` are their names, those that tell of an event's place included.
 
     `applies` gives the mask of pieces whose rule's index patterns admit what an event tells of its place. `later` are
-    the tables of the other fields.
+    the tables of the other fields; `tables` are those of the first ones.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class Gates:
         self.fields = (*self.names, *(TOLD if applies is not None else ()))
         self.applies = applies
         self.later = {name: table for name, table in tables.items() if name not in self.names}
-        self._tables = [(name, tables[name]) for name in self.names]
+        self.tables = {name: tables[name] for name in self.names}
         self._every = every
 
     def mask(self, fields: Mapping[str, Sequence[Any]], index: str = "") -> int:
@@ -40,7 +40,7 @@ class Gates:
         mask = self._every
         if self.applies is not None:
             mask &= self.applies(told_by({name: fields.get(name, ()) for name in TOLD}, index))
-        for name, table in self._tables:
+        for name, table in self.tables.items():
             mask &= table.mask(fields.get(name, ()))
         return mask
 

@@ -78,6 +78,7 @@ def feed_parquet(
         rules = ColumnRules(detector.compiled)
         batches = prepared(rules, path)
         while True:
+            batch = None  # the one before makes room
             try:
                 batch = next(batches, None)
             except (*_FAILURES, pa.ArrowException):

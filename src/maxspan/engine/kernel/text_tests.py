@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from maxspan.languages import plan
 from maxspan.languages.casefold import fold
-from maxspan.languages.eql.values import call, compare, parse_address, parse_network
+from maxspan.languages.eql.values import Network, call, compare, parse_address, parse_network
 
 TextTest = Callable[[str], bool]
 
@@ -54,17 +55,29 @@ _address = lru_cache(maxsize=256)(parse_address)
 
 
 def _in_blocks(blocks: Iterable[plan.Constant]) -> TextTest:
-    ranges: list[tuple[int, int, int]] = []
-    for block in blocks:
-        network = parse_network(str(block))
-        if network is not None:
-            ranges.append((network.version, int(network.network_address), int(network.broadcast_address)))
+    networks = [network for block in blocks if (network := parse_network(str(block))) is not None]
+    ranges = {version: _merged(network for network in networks if network.version == version) for version in (4, 6)}
 
     def test(text: str) -> bool:
         address = _address(text)
         if address is None:
             return False
-        number, version = int(address), address.version
-        return any(low <= number <= high for kind, low, high in ranges if kind == version)
+        first, last = ranges[address.version]
+        number = int(address)
+        place = bisect_right(first, number) - 1
+        return place >= 0 and number <= last[place]
 
     return test
+
+
+def _merged(networks: Iterable[Network]) -> tuple[list[int], list[int]]:
+    """Give the first and the last addresses of networks, in order; those that lie in another one are left out."""
+    first: list[int] = []
+    last: list[int] = []
+    for low, high in sorted((int(one.network_address), int(one.broadcast_address)) for one in networks):
+        if last and low <= last[-1]:
+            last[-1] = max(last[-1], high)
+        else:
+            first.append(low)
+            last.append(high)
+    return first, last

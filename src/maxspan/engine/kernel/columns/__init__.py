@@ -8,6 +8,7 @@ fields   a batch               -> the values of fields, whatever columns hold th
 rules    compiled rules        -> the tables that are asked
 masks    a batch               -> the rows that fulfil pieces of rules
 rows     such rows             -> their JSON text, and their fields
+lines    such rows             -> what the compiled scanner writes their lines of
 taking   such rows             -> candidates for the detector
 replay   what was read         -> the same once more, as rows
 """

@@ -74,6 +74,17 @@ class BatchFields:
             return self.lists(sources[0]).distinct(rows)
         return np.arange(len(rows)), self._flattened(name, sources, rows)
 
+    def texts(self, name: str) -> tuple[Any, ...] | None:
+        """Give a field as the compiled scanner takes it: one column of texts or of lists of them. Else None."""
+        sources = self._layout.sources.get(name, [])
+        if len(sources) != 1 or sources[0].kind == "nested":
+            return None
+        if sources[0].kind == "scalar":
+            scalars = self.scalars(sources[0])
+            return None if scalars.texts is None else (*scalars.texts, scalars.codes)
+        lists = self.lists(sources[0])
+        return None if lists.items.texts is None else (*lists.items.texts, lists.items.codes, *lists.spans)
+
     def values(self, name: str, rows: Any) -> list[Value]:
         """Give a field of each row."""
         numbers, values = self.distinct(name, rows)

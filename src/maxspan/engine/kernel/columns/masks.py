@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from maxspan.engine.kernel.columns.arrow import np
-from maxspan.engine.kernel.columns.fields import BatchFields, Value
+from maxspan.engine.kernel.columns.fields import BatchFields
 from maxspan.engine.kernel.events import listed
 from maxspan.engine.kernel.gates import GATES, TOLD
+from maxspan.engine.kernel.native.scanning import Scanning
 from maxspan.engine.kernel.tables import FieldTable
 from maxspan.schema.index_patterns import Told, told_by
 
@@ -23,12 +24,39 @@ _MOST_PAIRS: Final = 4_000_000
 
 
 class Groups:
-    """The rows that may still fulfil something, and for each the number of its mask."""
+    """The rows that may still fulfil something, and for each the number of its mask.
+
+    `packed` are the masks as the compiled scanner has them.
+    """
 
     def __init__(self, rows: Any, every: int) -> None:
         self.rows = rows
         self.numbers = np.zeros(len(rows), dtype=np.int64)
-        self.masks: list[int] = [every]
+        self._masks: list[int] | None = [every]
+        self._packed: bytes | None = None
+
+    @property
+    def masks(self) -> list[int]:
+        return self._masks if self._masks is not None else []
+
+    def packed(self, scanning: Scanning) -> bytes:
+        """Give the masks as the compiled scanner has them."""
+        if self._packed is None:
+            self._packed = scanning.packed(self.masks)
+        return self._packed
+
+    def unpack(self, scanning: Scanning) -> None:
+        """Have the masks as numbers again."""
+        if self._masks is None and self._packed is not None:
+            self._masks = scanning.unpacked(self._packed)
+
+    def narrow_texts(self, scanning: Scanning, key: str, texts: Sequence[Any]) -> None:
+        """Leave to the rows what a table says of their values in a column (`Scanning.narrow_rows`)."""
+        found = scanning.narrow_rows(key, self.rows, self.numbers, self.packed(scanning), *texts)
+        if found is not None:
+            rows, numbers, self._packed = found
+            self.rows, self.numbers = np.frombuffer(rows, dtype=np.int64), np.frombuffer(numbers, dtype=np.int64).copy()
+            self._masks = None
 
     def narrow(self, affected: Any, classes: Any, masks: Sequence[int]) -> None:
         """Leave to the rows at `affected` (places in `rows`) what the mask of their class allows."""
@@ -67,7 +95,7 @@ class Groups:
         place = np.zeros(len(masks), dtype=np.int64)
         place[used] = np.arange(len(used))
         self.numbers = place[self.numbers]
-        self.masks = [masks[number] for number in used.tolist()]
+        self._masks, self._packed = [masks[number] for number in used.tolist()], None
 
     def touched(self, pieces: int) -> Any:
         """Give the places of the rows to which some of these pieces are possible."""
@@ -78,7 +106,8 @@ class Groups:
 class MaskFinder:
     """Finds the mask of pieces for rows of a batch, as `Tree.mask_of_fields` does for one event.
 
-    `applies` gives the pieces of rules whose index patterns admit what an event tells of its place; None: all do.
+    `applies` gives the pieces of rules whose index patterns admit what an event tells of its place; None: all do. Texts
+    are asked of `scanning`, where that is there.
     """
 
     def __init__(
@@ -87,35 +116,45 @@ class MaskFinder:
         categories: Sequence[str],
         every: int,
         applies: Callable[[Told], int] | None,
-        masks: Callable[[FieldTable, list[Value]], list[int]],
+        scanning: Scanning | None,
     ) -> None:
         self._every = every
         self._applies = applies
-        self._masks = masks
-        self._gates = [tables[name] for name in dict.fromkeys((*categories, *GATES)) if name in tables]
-        self._others = {key: table for key, table in tables.items() if all(table is not one for one in self._gates)}
+        self._scanning = scanning
+        self._tables = tables
+        self._gates = [name for name in dict.fromkeys((*categories, *GATES)) if name in tables]
+        self._others = [key for key in tables if key not in self._gates]
 
     def find(self, fields: BatchFields) -> Groups:
         """Give the rows of a batch that fulfil something, in order."""
         groups = Groups(np.arange(fields.batch.rows), self._every)
         if self._applies is not None:
             self._by_index(groups, fields, self._applies)
-        for table in (*self._gates, *self._in_order(fields)):
-            affected = groups.touched(table.constrained)
-            if not len(affected):
-                continue
-            numbers, values = fields.distinct(table.name, groups.rows[affected])
-            classes, masks = _classes(self._masks(table, values))
-            groups.narrow(affected, classes[numbers], masks)
+        for key in (*self._gates, *self._in_order(fields)):
+            self._ask(key, groups, fields)
         return groups
 
-    def _in_order(self, fields: BatchFields) -> list[FieldTable]:
-        """Give the tables in the order in which they are asked: those with few values to ask of first."""
+    def _ask(self, key: str, groups: Groups, fields: BatchFields) -> None:
+        table, scanning = self._tables[key], self._scanning
+        if scanning is not None:
+            texts = fields.texts(table.name)
+            if texts is not None:
+                groups.narrow_texts(scanning, key, texts)
+                return
+            groups.unpack(scanning)
+        affected = groups.touched(table.constrained)
+        if len(affected):
+            numbers, values = fields.distinct(table.name, groups.rows[affected])
+            classes, masks = _classes([table.masks[table[value]] for value in values])
+            groups.narrow(affected, classes[numbers], masks)
+
+    def _in_order(self, fields: BatchFields) -> list[str]:
+        """Give the keys of tables in the order in which they are asked: those with few values to ask of first."""
         costs = {
-            key: fields.cost(table.name) * (_REGEX if key.endswith("\0regex") else 1)
-            for key, table in self._others.items()
+            key: fields.cost(self._tables[key].name) * (_REGEX if key.endswith("\0regex") else 1)
+            for key in self._others
         }
-        return [self._others[key] for key in sorted(costs, key=lambda key: costs[key])]
+        return sorted(costs, key=lambda key: costs[key])
 
     def _by_index(self, groups: Groups, fields: BatchFields, applies: Callable[[Told], int]) -> None:
         told = [(name, *fields.distinct(name, groups.rows)) for name in TOLD if fields.has(name)]

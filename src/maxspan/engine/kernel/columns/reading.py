@@ -39,11 +39,13 @@ class ParquetReader:
         #: readers that keep dictionaries, by the columns that they read; None where that is not possible
         self._keeping: dict[str, Any] = {}
 
-    def _open(self, dictionaries: Sequence[str]) -> Any:
+    def _open(self, dictionaries: Sequence[str], metadata: Any = None) -> Any:
         return pq.ParquetFile(
             self._path,
             read_dictionary=list(dictionaries),
-            buffer_size=_BUFFER,
+            # what is read with dictionaries is a whole row group, of a size that is known
+            buffer_size=0 if dictionaries else _BUFFER,
+            metadata=metadata,
             coerce_int96_timestamp_unit="us",  # as DuckDB does
         )
 
@@ -78,7 +80,7 @@ class ParquetReader:
         if which not in self._keeping:
             leaves = [self._file.schema.column(n) for n in range(len(self._file.schema))]
             texts = [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY" and not _is_nested(leaf, units)]
-            self._keeping[which] = self._open(texts)
+            self._keeping[which] = self._open(texts, self._file.metadata)
         file = self._keeping[which]
         if file is not None:
             try:

@@ -1,10 +1,9 @@
-"""What columns need of compiled rules: their tables, the fields that are read, and the masks of values."""
+"""What columns need of compiled rules: their tables, and the fields that are read."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
-from maxspan.engine.kernel.columns.fields import Value
 from maxspan.engine.kernel.compiled import CompiledRules
 from maxspan.engine.kernel.gates import TOLD
 from maxspan.engine.kernel.tables import FieldTable
@@ -29,8 +28,3 @@ class ColumnRules:
             names |= {key.name for role in rule.roles for key in role.by}
             names |= {name for role in rule.roles for name in role.reads}
         return names
-
-    def masks(self, table: FieldTable, values: Iterable[Value]) -> list[int]:
-        """Give the pieces that each value of a table's field leaves possible."""
-        self.compiled.tree.between_events()
-        return [table.masks[table[value]] for value in values]

@@ -4,23 +4,30 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Hashable, Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import duckdb
 
 from maxspan.engine.kernel.columns.arrow import np
 from maxspan.engine.kernel.columns.fields import BatchFields
 from maxspan.engine.kernel.columns.layout import layout_of
+from maxspan.engine.kernel.columns.lines import is_plain, line_parts, takes_lines
 from maxspan.engine.kernel.columns.masks import Groups, MaskFinder
 from maxspan.engine.kernel.columns.reading import ParquetReader
 from maxspan.engine.kernel.columns.rows import RowFields, RowsOfBatch, RowTexts
 from maxspan.engine.kernel.columns.rules import ColumnRules
 from maxspan.engine.kernel.detector import KernelDetector
-from maxspan.engine.kernel.events import Candidate, listed
+from maxspan.engine.kernel.events import Candidate, DecodedFields, listed
+from maxspan.engine.kernel.native.scanning import Scanning
 from maxspan.engine.kernel.skipping import HOST, TIME
 from maxspan.engine.match import RuleMatch
 from maxspan.sources.timestamps import EARLIEST_NS, LATEST_NS
 
+if TYPE_CHECKING:
+    from maxspan.engine.kernel.native._scan import Part
+
+#: so many rows are gone through before it is looked at how many of them wait, as rows of a chunk are
+_SLICE: Final = 64
 _MOST_SCHEMAS: Final = 100
 _seen: dict[Hashable, tuple[list[str], list[Any]]] = {}
 #: the length of `2026-11-24T03:06:23.843389`
@@ -36,6 +43,10 @@ class Prepared(NamedTuple):
     groups: Groups
     fields: BatchFields
     texts: RowTexts
+    #: what the compiled scanner writes the lines of these rows of; None where it does not
+    parts: tuple[Part, ...] | None
+    #: whether these lines can be read again
+    parks: bool
 
 
 def prepared(rules: ColumnRules, path: str) -> Iterator[Prepared]:
@@ -45,14 +56,25 @@ def prepared(rules: ColumnRules, path: str) -> Iterator[Prepared]:
         layout = layout_of(reader.schema, *_described(path, reader.about_schema))
         needed = layout.needed(rules.names)
         rest = tuple(unit for unit in layout.units if unit not in needed)
-        finder = MaskFinder(rules.tables, rules.categories, rules.compiled.every, rules.applies, rules.masks)
+        scanning = rules.compiled.scanning
+        if scanning is not None and not takes_lines(layout, scanning):
+            scanning = None
+        parks = scanning is not None and is_plain(layout, scanning)
+        finder = MaskFinder(
+            rules.tables, rules.categories, rules.compiled.every, rules.applies, rules.compiled.scanning
+        )
         for batch in reader.batches(needed, rest):
             fields = BatchFields(layout, batch)
             fields.check(needed)
+            rules.compiled.tree.between_events()
             groups = finder.find(fields)
+            parts: tuple[Part, ...] | None = None
             if len(groups.rows):
                 fields.check(rest)
-            yield Prepared(batch.rows, reader.rows, batch.bytes, groups, fields, RowTexts(layout, fields))
+                if scanning is not None:
+                    parts = line_parts(layout, fields, groups.rows, scanning)
+            yield Prepared(batch.rows, reader.rows, batch.bytes, groups, fields, RowTexts(layout, fields), parts, parks)
+            del batch, fields, groups, parts  # so that there is room for the next one
     finally:
         reader.close()
 
@@ -76,14 +98,68 @@ def _described(path: str, about_schema: Hashable) -> tuple[list[str], list[Any]]
 
 def take(detector: KernelDetector, rules: ColumnRules, path: str, first_row: int, batch: Prepared) -> list[RuleMatch]:
     """Give the rows of a batch to a detector, in order; later stages that nothing waits for are passed over."""
-    counters, skipping = detector.counters, detector._skipping
+    counters = detector.counters
     first = counters.events
     counters.events += batch.rows
     counters.bytes += batch.bytes
     out: list[RuleMatch] = []
+    if len(batch.groups.rows):
+        scanning = rules.compiled.scanning
+        candidates = (
+            _of_rows(detector, path, first, first_row, batch)
+            if scanning is None or batch.parts is None
+            else _of_lines(detector, scanning, path, first, first_row, batch)
+        )
+        for candidate in candidates:
+            detector._take(candidate, out)
+    counters.matches += len(out)
+    return out
+
+
+def _of_lines(
+    detector: KernelDetector,
+    scanning: Scanning,
+    path: str,
+    first: int,
+    first_row: int,
+    batch: Prepared,
+) -> Iterator[Candidate]:
+    """Give the candidates among rows that the compiled scanner goes through as through lines; take each at once."""
+    skipping, getters, parked = detector._skipping, detector._reader._getters, detector._parked
+    narrow, skip = (skipping.narrow, skipping.skip) if skipping is not None else (None, None)
+    groups, source = batch.groups, (path, first_row, first)
+    assert batch.parts is not None
+    lines = scanning.lines(
+        skip,
+        source,
+        batch.rows,
+        groups.rows,
+        groups.numbers,
+        groups.packed(scanning),
+        batch.parts,
+        parks=batch.parks and parked is not None,
+    )
+    for end in range(_SLICE, len(groups.rows) + _SLICE, _SLICE):
+        if parked is not None:
+            parked.relieve(detector._begin, detector._gathered)
+        lines.end = end
+        for row in lines:
+            mask, place = row.mask, row.number
+            assert mask is not None
+            if narrow is not None and not row.narrowed:
+                mask = narrow(mask, row)
+                if not mask:
+                    continue
+            fields = DecodedFields(row, scanning, getters)
+            yield Candidate(mask, fields, first + place, path, first_row + place, raw=row.line())
+
+
+def _of_rows(detector: KernelDetector, path: str, first: int, first_row: int, batch: Prepared) -> Iterator[Candidate]:
+    """Do the same in Python; take each at once."""
+    skipping = detector._skipping
+    if detector.compiled.scanning is not None:
+        batch.groups.unpack(detector.compiled.scanning)
     masks, rows, numbers = batch.groups.masks, batch.groups.rows, batch.groups.numbers
-    if not len(rows):
-        return out
     later = [0 if skipping is None else skipping.later(mask) for mask in masks]
     certain = np.array([mask != own for mask, own in zip(masks, later, strict=True)], dtype=bool)[numbers]
     sure = RowsOfBatch(batch.fields, batch.texts, rows[certain])
@@ -119,11 +195,9 @@ def take(detector: KernelDetector, rules: ColumnRules, path: str, first_row: int
         time_ns = _in_range(times[place] if is_sure else unsure_times[unsure_place])
         if time_ns is not None:
             candidate._times[TIME] = time_ns
-        detector._take(candidate, out)
+        yield candidate
     sure.close()
     unsure.close()
-    counters.matches += len(out)
-    return out
 
 
 class _Waiting:

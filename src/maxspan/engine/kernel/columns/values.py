@@ -10,6 +10,7 @@ import msgspec
 
 from maxspan.engine.kernel.columns.arrow import Unsuited, integers, is_there, np, pa, row_numbers
 from maxspan.engine.kernel.columns.layout import is_list
+from maxspan.engine.kernel.native.scanning import Scanning
 
 _decode = msgspec.json.Decoder().decode
 #: writes values as the rows do
@@ -19,6 +20,8 @@ _NULL: Final = b"null"
 _FIRST_US: Final = -62_135_596_800_000_000
 _LAST_US: Final = 253_402_300_799_999_999
 _LAST_NS: Final = 2**63 - 2
+#: whether offsets have 64 bits, where texts begin and end, and their bytes
+Texts = tuple[bool, Any, Any]
 _DAY_US: Final = 86_400_000_000
 _US_OF: Final = {"s": 1_000_000, "ms": 1_000, "us": 1}
 #: nanoseconds in what times are counted in
@@ -66,6 +69,32 @@ class Scalars:
         self.null = len(self._values)
         self._made: dict[str, tuple[Any, Any]] = {}
 
+    @property
+    def texts(self) -> Texts | None:
+        """Give the distinct values as the compiled scanner takes them; None where they are no texts."""
+        return _texts(self._values)
+
+    def pieces(self, places: Any, scanning: Scanning) -> tuple[bytes, bytes, Any]:
+        """Give the JSON of values as pieces (`Scanning.text_pieces`), and as codes (32 bits) the numbers of these.
+
+        The number of pieces is null. Values that none of the places has may be left out: their codes say nothing.
+        """
+        codes, chosen = self.codes, self._values
+        if self.null > len(places) or chosen.null_count:
+            wanted = np.zeros(self.null + 1, dtype=bool)
+            wanted[codes[places]] = True
+            own = np.flatnonzero(wanted[:-1])
+            numbers = np.full(self.null + 1, len(own), dtype=np.int32)
+            numbers[own] = np.arange(len(own), dtype=np.int32)
+            codes, chosen = numbers[codes], chosen.take(row_numbers(own))
+        texts = _texts(chosen)
+        if texts is not None:
+            return *scanning.text_pieces(*texts), codes
+        if self._is_time and self._type.unit != "ns":
+            us = integers(chosen) * np.int64(_US_OF[self._type.unit])
+            return *scanning.time_pieces(us), codes
+        return *joined(self._json_of(chosen)), codes
+
     def values(self, codes: Any) -> Any:
         """Give the values of codes as an array of objects: what decoding the JSON gives; None for null."""
         return self._of("values", codes, None, self._decoded)
@@ -96,12 +125,35 @@ class Scalars:
         return [_decode(encode_value(value)) for value in values]
 
     def _encoded(self, codes: Any) -> list[bytes]:
+        return self._json_of(self._values.take(row_numbers(codes)))
+
+    def _json_of(self, values: Any) -> list[bytes]:
         if self._is_time:
-            return [b'"' + text.encode() + b'"' for text in self._times(codes)]
-        return [encode_value(value) for value in self._values.take(row_numbers(codes)).to_pylist()]
+            texts = time_texts(values, self._type, nested=self._nested)
+            return [b'"' + text.encode() + b'"' for text in texts]
+        return [encode_value(value) for value in values.to_pylist()]
 
     def _times(self, codes: Any) -> list[str]:
         return time_texts(self._values.take(row_numbers(codes)), self._type, nested=self._nested)
+
+
+def _texts(values: Any) -> Texts | None:
+    kind = values.type
+    if values.null_count or not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        return None
+    wide = pa.types.is_large_string(kind)
+    _, offsets, data = values.buffers()
+    if offsets is None or not len(values):
+        return wide, b"", b""
+    whole = np.frombuffer(offsets, dtype=np.int64 if wide else np.int32)
+    return wide, whole[values.offset : values.offset + len(values) + 1], data or b""
+
+
+def joined(pieces: list[bytes]) -> tuple[bytes, bytes]:
+    """Give pieces of JSON as `Scanning.text_pieces` does."""
+    starts = np.zeros(len(pieces) + 1, dtype=np.int64)
+    np.cumsum([len(piece) + 1 for piece in pieces], out=starts[1:])
+    return b"\n".join(pieces) + b"\n", starts.tobytes()
 
 
 def _is_plain(type_: Any) -> bool:
@@ -116,7 +168,7 @@ def _is_plain(type_: Any) -> bool:
 
 def _codes(indices: Any, null: int) -> Any:
     codes = integers(indices).astype(np.int32, copy=False)
-    return np.where(is_there(indices), codes, np.int32(null)) if indices.null_count else codes
+    return np.where(is_there(indices), codes, np.int32(null)) if indices.null_count else np.ascontiguousarray(codes)
 
 
 def _known(array: Any) -> Any:
@@ -159,6 +211,17 @@ class Lists:
         if array.null_count:
             self._ends = np.where(self.is_there, self._ends, self._starts)
 
+    @property
+    def spans(self) -> tuple[Any, Any]:
+        """Give where the items of the lists begin and end."""
+        return self._starts, self._ends
+
+    def places(self, rows: Any) -> Any:
+        """Give where the items of some lists are, list by list."""
+        starts, counts = self._starts[rows], self._ends[rows] - self._starts[rows]
+        before = np.cumsum(counts) - counts
+        return np.repeat(starts - before, counts) + np.arange(counts.sum())
+
     def distinct(self, rows: Any) -> tuple[Any, list[tuple[Any, ...]]]:
         """Give for each row the number of its list, and the lists, without nulls in them; numbers are as they come."""
         starts, lengths = self._starts[rows], self._ends[rows] - self._starts[rows]
@@ -178,10 +241,8 @@ class Lists:
 
     def json(self, rows: Any) -> list[bytes]:
         """Give the JSON of the lists at rows."""
-        starts, ends = self._starts[rows], self._ends[rows]
-        counts = ends - starts
-        places = np.repeat(starts - np.concatenate(([0], np.cumsum(counts)[:-1])), counts) + np.arange(counts.sum())
-        pieces = self.items.json(self.items.codes[places]).tolist()
+        counts = self._ends[rows] - self._starts[rows]
+        pieces = self.items.json(self.items.codes[self.places(rows)]).tolist()
         out: list[bytes] = []
         at = 0
         for count, there in zip(counts.tolist(), self.is_there[rows].tolist(), strict=True):

@@ -8,6 +8,8 @@ scanner.h   what a scanner is made of
 making.h    making it of what Python tells
 reading.h   one line: whether it is plain, and where its fields are (json.h: where a value ends; names.h: keys)
 asking.h    what an event fulfils; what is not known is asked of Python, and remembered (memo.h)
+values.h    the same for values of columns (rows.h: what that leaves of rows)
+lines.h     rows of columns -> lines, as if they had been read (pieces.h: values of which they are written)
 matcher.h   texts to the words and wildcards that they fulfil
 lane.h      what is passed over (times.h: the usual form of a time)
 row.h       one line that was read: where its fields are
@@ -22,7 +24,7 @@ from importlib import import_module
 from types import ModuleType
 
 #: what this side agrees on with scan.c
-_INTERFACE = 4
+_INTERFACE = 5
 
 #: the compiled module, see _scan.pyi
 scan: ModuleType | None = None

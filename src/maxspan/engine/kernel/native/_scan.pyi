@@ -1,6 +1,8 @@
 from collections.abc import Callable, Iterator
 from typing import Any, final
 
+from typing_extensions import Buffer
+
 from maxspan.engine.kernel.native.scanning import Program
 from maxspan.engine.kernel.tables import Texts
 
@@ -105,6 +107,32 @@ class Scan(Iterator[Row]):
     def clean(self) -> int: ...
     def __next__(self) -> Row: ...
 
+@final
+class Lines(Iterator[Row]):
+    """Goes through rows of columns."""
+
+    end: int
+
+    def __next__(self) -> Row: ...
+
+#: what a line is written of, in order; see native/lines.h
+Part = tuple[
+    int,
+    bytes,
+    bool,
+    int,
+    int,
+    Buffer | None,
+    Buffer | None,
+    Buffer | None,
+    Buffer | None,
+    Buffer | None,
+    Buffer | None,
+]
+
+def text_pieces(wide: bool, offsets: Buffer, data: Buffer, /) -> tuple[bytes, bytes]: ...
+def time_pieces(times: Buffer, /) -> tuple[bytes, bytes]: ...
+
 class Scanner:
     """Reads chunks of lines for a set of rules."""
 
@@ -132,4 +160,32 @@ class Scanner:
     def read(self, line: bytes, /) -> Row | None: ...
     def narrow(self, row: Row, mask: bytes, skip: Skip, /) -> int | None: ...
     def add_plan(self, mask: bytes, columns: tuple[int, ...], /) -> int: ...
+    def narrow_rows(
+        self,
+        column: int,
+        rows: Buffer,
+        numbers: Buffer,
+        masks: bytes,
+        wide: bool,
+        offsets: Buffer,
+        data: Buffer,
+        codes: Buffer,
+        starts: Buffer = ...,
+        ends: Buffer = ...,
+        /,
+    ) -> tuple[bytes, bytes, bytes] | None: ...
+    def lines(
+        self,
+        skip: Skip | None,
+        path: str,
+        first: int,
+        position: int,
+        parks: bool,
+        rows: int,
+        places: Buffer,
+        masks: bytes,
+        numbers: Buffer,
+        parts: tuple[Part, ...],
+        /,
+    ) -> Lines: ...
     def forget(self) -> None: ...

@@ -100,6 +100,30 @@ without_memory:
     return NONE;
 }
 
+/* Gives what a value as JSON writes it leaves possible, which is not known yet; NULL for an error. `length` 0: none. */
+static const uint64_t *left_by_new(Scanner *self, uint32_t number, Place value, size_t length, uint64_t hash)
+{
+    Column *column = self->columns + number;
+    if (column->values.count >= MOST_VALUES || column->values.used > MOST_BYTES)
+        column_clear(column);
+    int found = column->matcher && length ? matcher_value(column->matcher, value, length) : 0;
+    if (found < 0) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    uint32_t known = found ? answer_for_atoms(self, number)
+                           : asked(self, number, self->value, length ? value : NULL, length);
+    if (known == NONE)
+        return NULL;
+    if (!length)
+        column->absent = known;
+    else if (length <= LONGEST_VALUE && memo_add(&column->values, hash, value, length, known)) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    return column->masks.words + known * self->words;
+}
+
 /* Gives what the value of a column's field leaves possible; NULL for an error. */
 static const uint64_t *left_by(Scanner *self, uint32_t number, Place line)
 {
@@ -117,25 +141,7 @@ static const uint64_t *left_by(Scanner *self, uint32_t number, Place line)
     }
     if (known != NONE)
         return column->masks.words + known * self->words;
-    Place value = line + token.begin;
-    if (column->values.count >= MOST_VALUES || column->values.used > MOST_BYTES)
-        column_clear(column);
-    int found = column->matcher && token.length ? matcher_value(column->matcher, value, token.length) : 0;
-    if (found < 0) {
-        PyErr_NoMemory();
-        return NULL;
-    }
-    known = found ? answer_for_atoms(self, number)
-                  : asked(self, number, self->value, token.length ? value : NULL, token.length);
-    if (known == NONE)
-        return NULL;
-    if (!token.length)
-        column->absent = known;
-    else if (token.length <= LONGEST_VALUE && memo_add(&column->values, hash, value, token.length, known)) {
-        PyErr_NoMemory();
-        return NULL;
-    }
-    return column->masks.words + known * self->words;
+    return left_by_new(self, number, line + token.begin, token.length, hash);
 }
 
 /* Gives the number of the plan for the line, -1 where there is none yet, -2 for an error. */

@@ -334,6 +334,7 @@ static PyObject *scanner_new(PyTypeObject *type, PyObject *arguments, PyObject *
     self->lane_type = (PyTypeObject *)Py_NewRef(types->lane);
     self->skip_type = (PyTypeObject *)Py_NewRef(types->skip);
     self->scan_type = (PyTypeObject *)Py_NewRef(types->scan);
+    self->lines_type = (PyTypeObject *)Py_NewRef(types->lines);
     self->words = (size_t)words;
     self->root = Py_NewRef(root);
     self->gather = Py_NewRef(gather);
@@ -355,6 +356,7 @@ static int scanner_traverse(Scanner *self, visitproc visit, void *arg)
     Py_VISIT(self->lane_type);
     Py_VISIT(self->skip_type);
     Py_VISIT(self->scan_type);
+    Py_VISIT(self->lines_type);
     Py_VISIT(self->root);
     Py_VISIT(self->gather);
     Py_VISIT(self->value);
@@ -384,6 +386,7 @@ static void scanner_dealloc(Scanner *self)
     Py_XDECREF((PyObject *)self->lane_type);
     Py_XDECREF((PyObject *)self->skip_type);
     Py_XDECREF((PyObject *)self->scan_type);
+    Py_XDECREF((PyObject *)self->lines_type);
     plans_clear(self);
     free(self->plans);
     given_forget(self);

@@ -170,6 +170,11 @@ static PyObject *scanner_read(Scanner *self, PyObject *data)
     return new_row(self, &scan, line, line + length, self->tokens);
 }
 
+/* --- columns ------------------------------------------------------------------------------------------------------ */
+
+#include "lines.h"
+#include "pieces.h"
+
 /* --- the scanner -------------------------------------------------------------------------------------------------- */
 
 static PyMethodDef scanner_methods[] = {
@@ -181,6 +186,8 @@ static PyMethodDef scanner_methods[] = {
     {"tell", (PyCFunction)scanner_tell, METH_VARARGS, "Let time go on at a host."},
     {"read", (PyCFunction)scanner_read, METH_O, "Read one line; None if it is not plain."},
     {"add_plan", (PyCFunction)scanner_add_plan, METH_VARARGS, "Add a mask and the columns to ask; gives its number."},
+    {"narrow_rows", (PyCFunction)scanner_narrow_rows, METH_VARARGS, "Leave to rows what their values in a column allow."},
+    {"lines", (PyCFunction)scanner_lines, METH_VARARGS, "Go through rows of columns, as through the lines of a chunk."},
     {"forget", (PyCFunction)scanner_forget, METH_NOARGS, "Forget all plans."},
     {NULL, NULL, 0, NULL},
 };
@@ -205,7 +212,7 @@ static PyType_Spec scanner_spec = {
 /* --- the module -------------------------------------------------------------------------------------------------- */
 
 /* What Python and this file agree on: a module that was built from older files is not used (native/__init__.py). */
-#define INTERFACE 4
+#define INTERFACE 5
 
 static int module_exec(PyObject *module)
 {
@@ -230,6 +237,7 @@ static int module_exec(PyObject *module)
                      {&types->lane, &lane_spec, "Lane"},
                      {&types->skip, &skip_spec, "Skip"},
                      {&types->scan, &scan_spec, "Scan"},
+                     {&types->lines, &lines_spec, "Lines"},
                      {&types->scanner, &scanner_spec, "Scanner"}};
     for (size_t n = 0; n < sizeof all / sizeof *all; n++) {
         *all[n].type = PyType_FromModuleAndSpec(module, all[n].spec, NULL);
@@ -247,6 +255,7 @@ static int module_traverse(PyObject *module, visitproc visit, void *arg)
     Py_VISIT(types->lane);
     Py_VISIT(types->skip);
     Py_VISIT(types->scan);
+    Py_VISIT(types->lines);
     Py_VISIT(types->scanner);
     return 0;
 }
@@ -259,9 +268,16 @@ static int module_clear(PyObject *module)
     Py_CLEAR(types->lane);
     Py_CLEAR(types->skip);
     Py_CLEAR(types->scan);
+    Py_CLEAR(types->lines);
     Py_CLEAR(types->scanner);
     return 0;
 }
+
+static PyMethodDef module_methods[] = {
+    {"text_pieces", text_pieces, METH_VARARGS, "Write texts as JSON, each with a line feed; gives also where they begin."},
+    {"time_pieces", time_pieces, METH_VARARGS, "Write times, in microseconds since 1970, in the same way."},
+    {NULL, NULL, 0, NULL},
+};
 
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, module_exec},
@@ -273,6 +289,7 @@ static struct PyModuleDef module_definition = {
     .m_name = "_scan",
     .m_doc = "Lines of JSON to the events among them that fulfil something.",
     .m_size = sizeof(Types),
+    .m_methods = module_methods,
     .m_slots = module_slots,
     .m_traverse = module_traverse,
     .m_clear = module_clear,

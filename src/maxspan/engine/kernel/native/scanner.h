@@ -40,7 +40,7 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     PyObject *root, *gather, *value, *held, *number, *decode;
-    PyTypeObject *row_type, *lane_type, *skip_type, *scan_type;
+    PyTypeObject *row_type, *lane_type, *skip_type, *scan_type, *lines_type;
     Node *nodes;
     uint32_t node_count, field_count, column_count, gate_count, plan_count, plan_room;
     size_t words;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -16,7 +16,7 @@ from maxspan.engine.kernel.order import FirstEvents
 from maxspan.engine.kernel.tables import FieldTable
 
 if TYPE_CHECKING:
-    from maxspan.engine.kernel.native._scan import Keys, Lane, Parked, Row, Scan, Skip
+    from maxspan.engine.kernel.native._scan import Keys, Lane, Lines, Parked, Part, Row, Scan, Skip
 
 #: what a value costs that was not seen before, against one that was
 _NEW_VALUE: Final = 100.0
@@ -73,8 +73,10 @@ class Scanning:
         self._gates = gates
         self._every = (1 << pieces) - 1
         self._words = (pieces + 63) // 64
-        self._tables = list(gates.later.values())
-        self._columns = {key: number for number, key in enumerate(gates.later)}
+        # lines are asked for the later ones alone, columns for all
+        tables = {**gates.later, **gates.tables}
+        self._tables = list(tables.values())
+        self._columns = {key: number for number, key in enumerate(tables)}
         self._beginnings: dict[int, _Beginning] = {}
         #: those without a plan, by the values that lead to them
         self._unsettled: dict[tuple[Any, ...], _Beginning] = {}
@@ -200,6 +202,66 @@ class Scanning:
     def _held(self, number: int, atoms: bytes) -> bytes:
         """Give what a value that fulfils these atoms leaves possible."""
         return self.bytes(self._tables[number].mask_of_atoms(_number(atoms)))
+
+    def narrow_rows(
+        self, key: str, rows: Any, numbers: Any, masks: bytes, *column: Any
+    ) -> tuple[bytes, bytes, bytes] | None:
+        """Leave to rows what a table, by its key, says of their values; gives rows, numbers and masks of those left.
+
+        Rows are told by their places in the column, and have numbers of masks (64 bits each). A column of texts is
+        given as `wide, offsets, data, codes`: codes are of 32 bits, the number of texts stands for none. For lists of
+        texts `starts, ends` follow: where each has its codes (64 bits). None: the table rules out nothing of these
+        masks. Raises ValueError where that does not fit together.
+        """
+        found: tuple[bytes, bytes, bytes] | None = self._scanner.narrow_rows(
+            self._columns[key], rows, numbers, masks, *column
+        )
+        return found
+
+    def lines(
+        self,
+        skip: Skip | None,
+        source: tuple[str, int, int],
+        count: int,
+        rows: Any,
+        numbers: Any,
+        masks: bytes,
+        parts: tuple[Part, ...],
+        *,
+        parks: bool,
+    ) -> Lines:
+        """Go through rows of columns as `scan` does through lines, those that `skip` passes over left out.
+
+        Rows are told by their places in columns of `count` values, and have numbers of masks (64 bits each). `parts`
+        are what lines are written of; what may wait does so only if it `parks`: then `read` has to take these lines.
+        `source` is the path, with the number and the position of the first row of the columns.
+        """
+        lines: Lines = self._scanner.lines(skip, *source, parks, count, rows, masks, numbers, parts)
+        return lines
+
+    def packed(self, masks: Iterable[int]) -> bytes:
+        """Give masks one after another."""
+        return b"".join(map(self.bytes, masks))
+
+    def unpacked(self, masks: bytes) -> list[int]:
+        """Give masks that stand one after another."""
+        size = 8 * self._words
+        return [_number(masks[begin : begin + size]) for begin in range(0, len(masks), size)]
+
+    @property
+    def places(self) -> Mapping[str, int]:
+        """Give the numbers of the fields of rows."""
+        return self._places
+
+    def text_pieces(self, *texts: Any) -> tuple[bytes, bytes]:
+        """Write texts (`wide, offsets, data`) as JSON, a line feed after each; gives where each begins, and the end."""
+        pieces: tuple[bytes, bytes] = self._module.text_pieces(*texts)
+        return pieces
+
+    def time_pieces(self, times: Any) -> tuple[bytes, bytes]:
+        """Write times, in microseconds since 1970 (64 bits), in the same way; none but of the years 1 to 9999."""
+        pieces: tuple[bytes, bytes] = self._module.time_pieces(times)
+        return pieces
 
     def bytes(self, mask: int) -> bytes:
         """Give a mask as the compiled module has it."""

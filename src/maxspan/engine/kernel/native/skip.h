@@ -13,7 +13,7 @@
 
 /* The types of the module. */
 typedef struct {
-    PyObject *row, *keys, *lane, *skip, *scan, *scanner;
+    PyObject *row, *keys, *lane, *skip, *scan, *scanner, *lines;
 } Types;
 
 /* The join keys of a stage: its fields, and which of them must be there. */

@@ -17,10 +17,14 @@ static inline int64_t days_to(int64_t year, int64_t month, int64_t day)
     return 365 * from + from / 4 - from / 100 + from / 400 + (153 * turn + 2) / 5 + day - 1 - 719468;
 }
 
-/* Whether a value as JSON writes it is such a time, of the years 1700 to 2250; others are left to Python. */
+/* Whether a value as JSON writes it is such a time, of the years 1700 to 2250; others are left to Python.
+ * `Z` may be left out. */
 static int time_from(const uint8_t *p, size_t length, int64_t *out)
 {
-    if (length < 22 || length > 32 || p[0] != '"' || p[length - 1] != '"' || p[length - 2] != 'Z')
+    if (length < 21 || length > 32 || p[0] != '"' || p[length - 1] != '"')
+        return 0;
+    size_t zone = p[length - 2] == 'Z';
+    if (length - zone < 21 || length - zone > 31)
         return 0;
     p++;
     int64_t century = two(p), rest = two(p + 2), month = two(p + 5), day = two(p + 8);
@@ -36,7 +40,7 @@ static int time_from(const uint8_t *p, size_t length, int64_t *out)
     if (day > longest[month - 1] + (month == 2 && leap))
         return 0;
     int64_t fraction = 0;
-    size_t digits = length - 22; /* what is left are both quotes, nineteen characters before the fraction, and `Z` */
+    size_t digits = length - zone - 21; /* what is left are both quotes, and nineteen characters before the fraction */
     if (digits) {
         if (digits == 1 || p[19] != '.')
             return 0;
