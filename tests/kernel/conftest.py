@@ -18,6 +18,7 @@ _SETTLED: dict[str, Any] = {
     f"{_KEYS}.PURGE_AT": 1,
     f"{_KERNEL}.in_order._MOST_BEGUN": 2,
     f"{_KERNEL}.parked.MOST_BYTES": 600,
+    f"{_KERNEL}.parked.MOST_SAMPLED": 300,
     f"{_KERNEL}.parked.LOOK_AFTER": 1,
     f"{_TREE}.MOST_BEGINNINGS": 2,
 }

@@ -196,7 +196,7 @@ class Run(KernelDetector):
         if in_order is None:
             return out
         if self._parked is not None:
-            self._parked.take_all(self._begin, self._gathered, alive=True)
+            self._parked.take_begun(self._begin, alive=True)
         in_order.settle()
         rules = self.compiled.rules
         before = {(rules[number], host): state for (number, host), state in states.items()}

@@ -95,7 +95,7 @@ class KernelDetector:
         if self._replay is not None:
             self._note(self._replay, chunk)
         if self._parked is not None:
-            self._parked.relieve(self._begin, self._gathered)
+            self._parked.relieve(self._begin)
         for candidate in self._reader.read(chunk):
             if candidate.mask & self._waits:
                 self._wait(candidate)
@@ -158,8 +158,6 @@ class KernelDetector:
                 event = make_event(candidate.position, candidate.fields, rule.names, rule.evaluator)
                 self._gathered.limit(rule, Limited(event.ordinal, event.timestamp_ns, survivor))
             else:
-                if self._parked is not None:
-                    self._parked.take_sampled(rule, self._gathered)
                 self._gathered.sample(rule, roles, candidate, survivor)
         if undated:
             self.counters.without_timestamp += 1
@@ -294,7 +292,7 @@ class KernelDetector:
                 out += self._once_more(self._replay, [rule.rule for rule in self.compiled.rules if rule in unsure])
             self._replay.close()
         self.counters.matches += len(out)
-        failure = self._store.failure or gathered.hits.failure
+        failure = self._store.failure or gathered.hits.failure or (self._parked.failure if self._parked else "")
         self._say_failure(failure or (self._in_order.failure if self._in_order is not None else ""))
         self._store.close()
         return out

@@ -96,6 +96,15 @@ class Gathered:
         """Give the numbers of the stages of a sample that an event came for."""
         return {number for number, _ in self._sampled.get(rule, ())}
 
+    def keys_of(self, rule: CompiledRule) -> Iterable[tuple[int, Key]]:
+        """Give the stages of a sample that events came for, each with its keys."""
+        return self._sampled.get(rule, {}).keys()
+
+    def withdraw(self, rule: CompiledRule) -> list[Sampled]:
+        """Give the events of a sample back, in their order: they are to be taken again, with others."""
+        self._sampled.pop(rule, None)
+        return self.samples.pop(rule, [])
+
     def _are_wanted(self, rule: CompiledRule, keys: Iterable[tuple[int, Key]]) -> bool:
         """Whether an event may be part of a sample.
 

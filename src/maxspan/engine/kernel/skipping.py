@@ -344,8 +344,13 @@ class Skipping:
 
     @property
     def parked_bytes(self) -> int:
-        """Give how much the events take that wait in the scanner."""
-        return sum(lane.bytes for _, lane in self.lanes()) + (self._skip.sample_bytes if self._skip is not None else 0)
+        """Give how much the events take that wait in the scanner for what continues them."""
+        return sum(lane.bytes for _, lane in self.lanes())
+
+    @property
+    def sampled_bytes(self) -> int:
+        """Give how much the events of samples take that wait in the scanner."""
+        return self._skip.sample_bytes if self._skip is not None else 0
 
     def sampled(self, rule: CompiledRule) -> list[Parked]:
         """Give the events of a sample that wait in the scanner, in their order; they wait no longer."""

@@ -141,7 +141,7 @@ def _of_lines(
     )
     for end in range(_SLICE, len(groups.rows) + _SLICE, _SLICE):
         if parked is not None:
-            parked.relieve(detector._begin, detector._gathered)
+            parked.relieve(detector._begin)
         lines.end = end
         for row in lines:
             mask, place = row.mask, row.number

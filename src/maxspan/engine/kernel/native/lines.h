@@ -153,7 +153,9 @@ static uint32_t line_narrowed(Lines *self, uint32_t given, int parks, int *known
     Looked event = {self->line.text, self->line.used, scanner->tokens, 0, NULL, scan->path,
                     scan->first + scan->number, scan->position + scan->clean};
     memcpy(scanner->mask, scanner->given.words + given * scanner->words, scanner->words * 8);
-    return narrowed_number(scanner, scan->skip, parks && scan->skip->parks, 1, given, &event, known);
+    given = narrowed_number(scanner, scan->skip, parks && scan->skip->parks, 1, given, &event, known);
+    Py_XDECREF((PyObject *)event.at_host);
+    return given;
 }
 
 /* Gives the row if something is left of it to look at; NULL if it is passed over or waits, and for an error. */
