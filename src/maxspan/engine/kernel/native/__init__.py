@@ -9,7 +9,9 @@ making.h    making it of what Python tells
 reading.h   one line: whether it is plain, and where its fields are (json.h: where a value ends; names.h: keys)
 asking.h    what an event fulfils; what is not known is asked of Python, and remembered (memo.h)
 matcher.h   texts to the words and wildcards that they fulfil
-lane.h      what is passed over (times.h: the usual form of a time)
+narrowing.h what of an event continues nothing, and what may wait until something does
+skip.h      what is passed over, and where events wait: the hosts (lane.h), the stages (stages.h), their keys (keys.h)
+times.h     the usual form of a time
 row.h       one line that was read: where its fields are
 scanning    what Python answers: what a value leaves possible, in which order fields are asked
 """
