@@ -10,7 +10,8 @@ reading.h   one line: whether it is plain, and where its fields are (json.h: whe
 asking.h    what an event fulfils; what is not known is asked of Python, and remembered (memo.h)
 matcher.h   texts to the words and wildcards that they fulfil
 narrowing.h what of an event continues nothing, and what may wait until something does
-skip.h      what is passed over, and where events wait: the hosts (lane.h), the stages (stages.h), their keys (keys.h)
+skip.h      what is passed over: the hosts (lane.h), the stages (stages.h), the keys that they wait for (keys.h)
+parked.h    events that wait
 times.h     the usual form of a time
 row.h       one line that was read: where its fields are
 scanning    what Python answers: what a value leaves possible, in which order fields are asked

@@ -61,8 +61,7 @@ static void sample_forget(Sample *sample)
 {
     while (sample->first) {
         Parked *next = sample->first->next;
-        Py_DECREF(sample->first->path);
-        free(sample->first);
+        parked_free(sample->first);
         sample->first = next;
     }
     sample->last = NULL;
