@@ -165,7 +165,7 @@ class Run(KernelDetector):
         if self._in_order is None or self._head is None:
             return out
         spans = dict(self._spans)
-        spans.update({place: (lane.first, lane.last) for place, lane in self._in_order.lanes.items()})
+        spans.update({place: (lane.first, lane.reach) for place, lane in self._in_order.lanes.items()})
         out.unsure = {rule.number for rule in self._in_order.unsure | self._head.unsure}
         out.shut, out.passed = self._head.first, self._head.passed()
         out.places = {(rule.number, host): span for (rule, host), span in spans.items()}
