@@ -66,6 +66,21 @@ def test_events_of_several_keys_stay_in_order() -> None:
     assert run(ReferenceDetector(rules), lines)[0][:2] == run(KernelDetector(rules), lines)[0][:2] == expected
 
 
+def test_a_host_whose_events_come_after_those_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What began there hours before the latest event of all is continued, whether its host stands still or not."""
+    monkeypatch.setattr("maxspan.engine.kernel.in_order._SWEEP", 2)
+    rules = rules_of("sequence by k, host.id with maxspan=5s [a where true] [b where true]")
+    hours = 3 * 3_600_000
+    later = [line(hours + n, "a", f'"{n}"', '"y"') for n in range(20)]
+    for between in (0, 20):
+        first = [line(n, "a", f'"{n}"') for n in range(20)]
+        more = [line(hours + 100 + n, "a", f'"{n}"', '"y"') for n in range(between)]
+        lines = warm([*later, *first, *more, line(30, "b", '"5"')])
+        for size in (1, 1000):
+            assert len(run(KernelDetector(rules), lines, size)[0]) == 2
+        assert run(KernelDetector(rules), lines) == run(ReferenceDetector(rules), lines)
+
+
 @pytest.mark.parametrize("where", ["false", "k == 1 and k == 2", "not true"])
 def test_a_first_event_that_there_cannot_be(where: str) -> None:
     """Such a rule finds nothing, and the others find what they find."""

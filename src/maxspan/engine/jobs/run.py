@@ -180,7 +180,7 @@ class Run(KernelDetector):
         if self._in_order is None or self._head is None:
             return out
         spans = dict(self._spans)
-        spans.update({place: (lane.first, lane.last) for place, lane in self._in_order.lanes.items()})
+        spans.update({place: (lane.first, lane.reach) for place, lane in self._in_order.lanes.items()})
         for rule, host, first_ns, last_ns in self._head.spans():
             first, last = spans.get((rule, host), (_last_at(first_ns), _first_at(last_ns)))
             spans[rule, host] = min(first, _first_at(first_ns)), max(last, _last_at(last_ns))

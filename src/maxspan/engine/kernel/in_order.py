@@ -28,16 +28,22 @@ class Lane:
 
     `passed_ns` is the time up to which things have been forgotten. `begun` are hits that begin a sequence, and nothing
     else, and the bytes of their lines: they wait until a hit comes that may continue one, as most never see one.
+    `sweep` is how many sweeps there had been when the last hit came.
     """
 
-    __slots__ = ("begun", "first", "hits", "last", "machine", "passed_ns")
+    __slots__ = ("begun", "first", "hits", "last", "machine", "passed_ns", "sweep")
 
     def __init__(self, first: Ordinal) -> None:
         self.first = self.last = first
         self.machine: Machine | None = None
         self.passed_ns = _EARLIEST
-        self.hits = 0
+        self.hits = self.sweep = 0
         self.begun: deque[tuple[Hit, int]] = deque()
+
+    @property
+    def reach(self) -> Ordinal:
+        """Give how far it has come: an event from before that cannot be taken any more."""
+        return max(self.last, (self.passed_ns, (-1, "", 0), -1))
 
 
 class InOrder:
@@ -54,7 +60,7 @@ class InOrder:
         self._store = store
         self._found = LineStore()
         self._latest_ns = _EARLIEST
-        self._hits = 0
+        self._hits = self._sweeps = 0
         self._begun = 0
         self._waiting = self._waiting_bytes = 0
 
@@ -77,6 +83,7 @@ class InOrder:
             return
         else:
             lane.last = hit.ordinal
+        lane.sweep = self._sweeps
         if rule.begins_alone and len(hit.positive) == 1 and hit.positive[0][0] == 0 and not hit.until:
             self._begin(rule, lane, hit)
             return
@@ -165,13 +172,15 @@ class InOrder:
             lane.machine = None
 
     def _sweep(self) -> None:
-        """Let time pass for hosts of which nothing more comes."""
+        """Let time pass for hosts of which nothing has come since the last sweep; what comes yet makes rules unsure."""
         until_ns = self._latest_ns - _STILL_NS
+        self._sweeps += 1
         for (rule, _), lane in self.lanes.items():
-            if lane.last[0] >= until_ns:
+            if lane.last[0] >= until_ns or lane.sweep + 1 >= self._sweeps:
                 continue
             if lane.begun and lane.last[0] < until_ns - rule.maxspan_ns:
                 self._forget(lane)
+                lane.passed_ns = max(lane.passed_ns, lane.last[0] + rule.maxspan_ns + 1)
             if lane.machine is not None and not lane.begun:
                 self._let_pass(rule, lane, lane.machine, until_ns)
 

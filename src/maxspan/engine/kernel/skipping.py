@@ -159,14 +159,15 @@ class Skipping:
             every = self._at(EVERY_HOST)
             assert isinstance(every, ScannedOpen)
             fields = (TIME, HOST, SEQUENCE)
-            self._skip = self._scanning.skip(fields, self._lane_of, self._program, every.lane, self._parks)
-            self._tell(self._skip, self._scanning)
+            skip = self._scanning.skip(fields, self._lane_of, self._program, every.lane, self._parks)
+            self._tell(skip, self._scanning)
+            self._skip = skip
         return self._skip
 
     def _tell(self, skip: Skip, scanning: Scanning) -> None:
         """Tell the scanner of the stages, by their numbers, and of the roles whose events may wait there."""
-        for role, keys in self._keys.items():
-            self._stages[role] = len(self._stages)
+        for stage, (role, keys) in enumerate(self._keys.items()):
+            self._stages[role] = stage
             names = tuple(field.name for field in role.by) if keys.told else ()
             across = not role.rule.host_key
             scanning.add_stage(skip, Stage(keys.own, keys.keys, across, keys.told, names, keys.required))
@@ -177,6 +178,7 @@ class Skipping:
         self._sample_numbers = {rule: number for number, rule in enumerate(self._samples)}
         for own in self._samples.values():
             scanning.add_sample(skip, own)
+        self._openers.clear()
         for role, following in self._opens.items():
             rule = role.rule
             if (

@@ -11,7 +11,10 @@ asking.h    what an event fulfils; what is not known is asked of Python, and rem
 values.h    the same for values of columns (rows.h: what that leaves of rows)
 lines.h     rows of columns -> lines, as if they had been read (pieces.h: values of which they are written)
 matcher.h   texts to the words and wildcards that they fulfil
-lane.h      what is passed over (times.h: the usual form of a time)
+narrowing.h what of an event continues nothing, and what may wait until something does
+skip.h      what is passed over: the hosts (lane.h), the stages (stages.h), the keys that they wait for (keys.h)
+parked.h    events that wait
+times.h     the usual form of a time
 row.h       one line that was read: where its fields are
 scanning    what Python answers: what a value leaves possible, in which order fields are asked
 """

@@ -8,26 +8,10 @@
 #include <structmember.h>
 
 #include "keys.h"
+#include "parked.h"
 
 /* Events that can no longer be continued are kept for so long: others may come late. */
 #define SLACK_NS 60000000000
-
-/* What an event begins: the number of the opener, with the hash of the key. */
-typedef struct {
-    uint32_t opener;
-    int64_t until_ns;
-    uint64_t hash;
-} Begun;
-
-/* An event that waits, with its line. */
-typedef struct Parked {
-    struct Parked *next;
-    PyObject *path;
-    Py_ssize_t number, position;
-    int64_t until_ns; /* the latest of what it begins */
-    uint32_t length, count, left; /* `left`: how many of what it begins wait yet */
-    Begun begun[]; /* and then the line */
-} Parked;
 
 /* The first and the last time of what an opener has begun here. */
 typedef struct {
@@ -51,9 +35,8 @@ typedef struct {
     long long from_ns, until_ns, passed_ns, taken_ns, dropped_ns;
     size_t words;
     uint64_t *keep, *passed;
-    Parked *first, *last;
+    Waiting waiting;
     int64_t last_ns, last_tie; /* of the event that waits since last: its time, and its place among those of one time */
-    Py_ssize_t bytes;
     Span *spans;
     uint32_t span_count, span_room;
     int last_has_tie;
@@ -66,78 +49,22 @@ typedef struct {
     char is_attended, is_changed;
 } Lane;
 
-static size_t parked_size(const Parked *one)
-{
-    return sizeof *one + one->count * sizeof *one->begun + one->length;
-}
-
-static uint8_t *parked_line(Parked *one)
-{
-    return (uint8_t *)(one->begun + one->count);
-}
-
-static void lane_drop_first(Lane *self)
-{
-    Parked *one = self->first;
-    self->first = one->next;
-    if (!self->first)
-        self->last = NULL;
-    self->bytes -= (Py_ssize_t)parked_size(one);
-    Py_DECREF(one->path);
-    free(one);
-}
-
-/* Forgets the events of which nothing waits any more. */
-static void lane_drop_empty(Lane *self)
-{
-    Parked **place = &self->first;
-    self->last = NULL;
-    while (*place) {
-        Parked *one = *place;
-        if (one->left) {
-            self->last = one;
-            place = &one->next;
-            continue;
-        }
-        *place = one->next;
-        self->bytes -= (Py_ssize_t)parked_size(one);
-        Py_DECREF(one->path);
-        free(one);
-    }
-}
-
 /* Forgets what can no longer be continued by events at a time or later. */
 static void lane_let_pass(Lane *self, int64_t now_ns)
 {
-    while (self->first && self->first->until_ns < now_ns) {
-        if (self->first->until_ns > self->dropped_ns)
-            self->dropped_ns = self->first->until_ns;
-        lane_drop_first(self);
+    Parked *first;
+    while ((first = self->waiting.first) && first->until_ns < now_ns) {
+        if (first->until_ns > self->dropped_ns)
+            self->dropped_ns = first->until_ns;
+        waiting_drop(&self->waiting, first);
     }
 }
 
-/* Makes room for an event that waits; it is not in the list yet. NULL without memory. */
-static Parked *parked_new(PyObject *path, const uint8_t *line, size_t length, uint32_t count)
-{
-    Parked *one = malloc(sizeof *one + count * sizeof *one->begun + length);
-    if (!one)
-        return NULL;
-    *one = (Parked){.next = NULL, .path = Py_NewRef(path), .until_ns = NEVER};
-    one->length = (uint32_t)length;
-    one->count = one->left = count;
-    memcpy(parked_line(one), line, length);
-    return one;
-}
-
-static void lane_park(Lane *self, Parked *one, int64_t now_ns)
+/* Lets an event wait, from then on the lane's; -1 without memory, and it stays the caller's. */
+static int lane_park(Lane *self, Parked *one, int64_t now_ns)
 {
     lane_let_pass(self, now_ns > NEVER + SLACK_NS ? now_ns - SLACK_NS : NEVER);
-    if (self->last)
-        self->last->next = one;
-    else
-        self->first = one;
-    self->last = one;
-    self->bytes += (Py_ssize_t)parked_size(one);
+    return waiting_add(&self->waiting, one);
 }
 
 /* Notes that an opener has begun something; events come in the order of time. -1 without memory. */
@@ -197,11 +124,9 @@ static PyObject *lane_new(PyTypeObject *type, PyObject *arguments, PyObject *Py_
 static void lane_dealloc(Lane *self)
 {
     PyTypeObject *type = Py_TYPE((PyObject *)self);
-    while (self->first)
-        lane_drop_first(self);
+    waiting_clear(&self->waiting);
     for (size_t n = 0; n < self->turn_count; n++) {
-        Py_DECREF(self->turns[n]->event->path);
-        free(self->turns[n]->event);
+        parked_free(self->turns[n]->event);
         free(self->turns[n]);
     }
     free(self->turns);
@@ -255,54 +180,38 @@ static int overlap(const uint64_t *one, const uint64_t *other, size_t words)
     return 0;
 }
 
-/* An event as Python takes it: line, path, number, position, and what else is to be said. */
-static PyObject *parked_item(Parked *one, uint64_t roles)
+/* Adds an event to a list, and lets it wait no longer for what continues an opener; -1 for an error. */
+static int lane_take(Lane *self, Parked *one, uint32_t opener, PyObject *out)
 {
-    return Py_BuildValue("(y#OnnK)", parked_line(one), (Py_ssize_t)one->length, one->path, one->number, one->position,
-                         (unsigned long long)roles);
-}
-
-/* Whether an event waits that begins a sequence with this key and with others. */
-static int has_other_keys(const Lane *self, uint32_t opener, uint64_t hash)
-{
-    for (const Parked *one = self->first; one; one = one->next) {
-        int has_it = 0, has_others = 0;
-        for (uint32_t n = 0; n < one->count; n++)
-            if (one->begun[n].opener == opener)
-                *(one->begun[n].hash == hash ? &has_it : &has_others) = 1;
-        if (has_it && has_others)
-            return 1;
-    }
-    return 0;
-}
-
-/* Adds to a list the events of an opener with a key, or all (0), that may be continued at a time; -1 for an error. */
-static int lane_take(Lane *self, uint32_t opener, uint64_t hash, int64_t from_ns, PyObject *out)
-{
-    for (Parked *one = self->first; one; one = one->next) {
-        uint32_t n = 0;
-        while (n < one->count && (one->begun[n].opener != opener || one->begun[n].until_ns < from_ns ||
-                                  (hash && one->begun[n].hash != hash)))
-            n++;
-        if (n == one->count)
-            continue;
-        PyObject *item = parked_item(one, 1);
-        int bad = !item || PyList_Append(out, item);
-        Py_XDECREF(item);
-        if (bad)
-            return -1;
-        for (n = 0; n < one->count; n++) /* its other keys come with it */
-            if (one->begun[n].opener == opener) {
-                one->begun[n].opener = NONE;
-                one->left--;
-            }
-    }
-    lane_drop_empty(self);
-    return 0;
+    PyObject *item = parked_item(one, 1);
+    int bad = !item || PyList_Append(out, item);
+    Py_XDECREF(item);
+    if (!bad)
+        waiting_end(&self->waiting, one, opener); /* its other keys come with it */
+    return bad ? -1 : 0;
 }
 
 /* Keys of one event meet the same sequences: what has several is taken with all that waits, so that the events of each
- * key stay in order. */
+ * key stay in order. Of all (0), those that may be continued at a time. */
+static int lane_take_all(Lane *self, uint32_t opener, uint64_t hash, int64_t from_ns, PyObject *out)
+{
+    Waiting *waiting = &self->waiting;
+    if (hash && !waiting_has_several(waiting, opener, hash)) {
+        for (Begun *begun; (begun = waiting_find(waiting, opener, hash));)
+            if (lane_take(self, begun->of, opener, out))
+                return -1;
+        return PyList_Reverse(out); /* the latest was found first */
+    }
+    if ((hash && !waiting_find(waiting, opener, hash)) || !waiting_count(waiting, opener))
+        return 0;
+    for (Parked *one = waiting->first, *next; one; one = next) {
+        next = one->next;
+        if (parked_begins(one, opener, from_ns) && lane_take(self, one, opener, out))
+            return -1;
+    }
+    return 0;
+}
+
 static PyObject *lane_parked(Lane *self, PyObject *arguments)
 {
     unsigned opener;
@@ -315,14 +224,11 @@ static PyObject *lane_parked(Lane *self, PyObject *arguments)
     PyObject *out = PyList_New(0);
     if (!out || opener == NONE)
         return out;
-    if (hash && has_other_keys(self, opener, hash))
-        hash = 0;
     int collects = PyGC_Disable(); /* a finalizer could ask for the same events */
-    int bad = lane_take(self, opener, hash, from_ns, out);
+    if (lane_take_all(self, opener, hash, from_ns, out))
+        Py_CLEAR(out);
     if (collects)
         PyGC_Enable();
-    if (bad)
-        Py_CLEAR(out);
     return out;
 }
 
@@ -349,7 +255,7 @@ static PyMemberDef lane_members[] = {
     {"latest_ns", T_LONGLONG, offsetof(Lane, latest_ns), 0, "of a stream: the latest time of an event"},
     {"released_ns", T_LONGLONG, offsetof(Lane, released_ns), 0, "of a stream: up to when events have had their turn"},
     {"attended", T_BOOL, offsetof(Lane, is_attended), 0, "of a stream: whether Python looks after the host"},
-    {"bytes", T_PYSSIZET, offsetof(Lane, bytes), READONLY, "what the events that wait take"},
+    {"bytes", T_PYSSIZET, offsetof(Lane, waiting.bytes), READONLY, "what the events that wait take"},
     {NULL, 0, 0, 0, NULL},
 };
 

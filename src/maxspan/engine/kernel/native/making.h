@@ -168,10 +168,14 @@ static int field_number(Scanner *self, PyObject *object, uint32_t *out)
 /* Reads a tuple of numbers of atoms into a list; NONE for an error. */
 static uint32_t atoms_from(Matcher *matcher, PyObject *tuple)
 {
-    Py_ssize_t count = PyTuple_Check(tuple) ? PyTuple_Size(tuple) : -1;
-    uint32_t *atoms = count < 0 ? NULL : malloc((size_t)(count + 1) * sizeof *atoms), list = NONE;
-    if (!atoms) {
+    if (!PyTuple_Check(tuple)) {
         PyErr_SetString(PyExc_TypeError, "a tuple of numbers of atoms is needed");
+        return NONE;
+    }
+    Py_ssize_t count = PyTuple_Size(tuple);
+    uint32_t *atoms = malloc((size_t)(count + 1) * sizeof *atoms), list = NONE;
+    if (!atoms) {
+        PyErr_NoMemory();
         return NONE;
     }
     for (Py_ssize_t n = 0; n < count; n++) {

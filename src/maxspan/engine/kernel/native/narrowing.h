@@ -118,7 +118,7 @@ static int begin(Skip *skip, uint32_t number, int64_t now_ns, const uint64_t *ha
     const Opener *opener = skip->openers + number;
     int64_t until_ns = now_ns > INT64_MAX - opener->maxspan_ns ? INT64_MAX : now_ns + opener->maxspan_ns;
     for (uint32_t n = 0; n < count; n++) {
-        begun[n] = (Begun){number, until_ns, hashes[n]};
+        begun[n] = (Begun){.opener = number, .until_ns = until_ns, .hash = hashes[n]};
         for (uint32_t s = 0; s < opener->count; s++) {
             const Stage *stage = skip->stages + opener->stages[s];
             if (keys_open(stage->keys, stage->told ? hashes[n] : 0, until_ns, now_ns))
@@ -170,9 +170,12 @@ static int park_at(Skip *skip, Lane *lane, int across, const Program *program, c
         one->until_ns = begun[n].until_ns > one->until_ns ? begun[n].until_ns : one->until_ns;
     one->number = event->number;
     one->position = event->position;
+    if (lane_park(lane, one, event->now_ns)) {
+        parked_free(one);
+        return -1;
+    }
     if (one->until_ns > lane->until_ns)
         lane->until_ns = one->until_ns;
-    lane_park(lane, one, event->now_ns);
     lane->last_ns = event->now_ns;
     lane->last_tie = tie;
     lane->last_has_tie = has_tie;
@@ -190,7 +193,7 @@ static int park_samples(Skip *skip, const Program *program, const Looked *event,
             return -1;
         one->number = event->number;
         one->position = event->position;
-        one->begun[0] = (Begun){0, 0, numbers[program->samples + n]};
+        one->begun[0] = (Begun){.hash = numbers[program->samples + n]};
         sample->seen |= numbers[program->samples + n];
         if (sample->last)
             sample->last->next = one;

@@ -9,41 +9,13 @@
 
 #include "lane.h"
 #include "row.h"
+#include "stages.h"
 #include "times.h"
 
 /* The types of the module. */
 typedef struct {
     PyObject *row, *keys, *lane, *skip, *scan, *scanner, *lines;
 } Types;
-
-/* The join keys of a stage: its fields, and which of them must be there. */
-typedef struct {
-    uint32_t *fields, count;
-    uint8_t *required;
-} By;
-
-/* A later stage: its pieces, and the keys that it waits for; not `told`: any key may be one. */
-typedef struct {
-    uint64_t *own;
-    Keys *keys;
-    By by;
-    int across, told;
-} Stage;
-
-/* What begins a sequence: the stages that it opens, and for how long. */
-typedef struct {
-    uint64_t *own;
-    By by;
-    uint32_t *stages, count;
-    int64_t maxspan_ns;
-    int across;
-} Opener;
-
-/* A rule on samples: its pieces, the events of it that wait for the end, and which of its roles any of them had. */
-typedef struct {
-    uint64_t *own, seen;
-    Parked *first, *last;
-} Sample;
 
 /* What a mask has for the Skip of a serial number: later stages, then openers, then samples, each with its roles. */
 typedef struct {
@@ -143,37 +115,6 @@ static void skip_forget(Skip *self)
     memo_clear(&self->hosts);
 }
 
-static void by_free(By *by)
-{
-    free(by->fields);
-    free(by->required);
-}
-
-static void stage_free(Stage *stage)
-{
-    free(stage->own);
-    by_free(&stage->by);
-    Py_XDECREF((PyObject *)stage->keys);
-}
-
-static void opener_free(Opener *opener)
-{
-    free(opener->own);
-    by_free(&opener->by);
-    free(opener->stages);
-}
-
-static void sample_forget(Sample *sample)
-{
-    while (sample->first) {
-        Parked *next = sample->first->next;
-        Py_DECREF(sample->first->path);
-        free(sample->first);
-        sample->first = next;
-    }
-    sample->last = NULL;
-}
-
 static void skip_dealloc(Skip *self)
 {
     PyTypeObject *type = Py_TYPE((PyObject *)self);
@@ -204,67 +145,6 @@ static void skip_dealloc(Skip *self)
     Py_DECREF(type);
 }
 
-/* Reads a tuple of numbers below a bound; NULL for an error. */
-static uint32_t *numbers_from(PyObject *tuple, uint32_t bound, uint32_t *count)
-{
-    if (!PyTuple_Check(tuple)) {
-        PyErr_SetString(PyExc_TypeError, "a tuple of numbers is needed");
-        return NULL;
-    }
-    *count = (uint32_t)PyTuple_Size(tuple);
-    uint32_t *out = calloc(*count + 1, sizeof *out);
-    if (!out) {
-        PyErr_NoMemory();
-        return NULL;
-    }
-    for (uint32_t n = 0; n < *count; n++) {
-        unsigned long number = PyLong_AsUnsignedLong(PyTuple_GetItem(tuple, n));
-        if (!PyErr_Occurred() && number >= bound)
-            PyErr_SetString(PyExc_ValueError, "no such number");
-        if (PyErr_Occurred()) {
-            free(out);
-            return NULL;
-        }
-        out[n] = (uint32_t)number;
-    }
-    return out;
-}
-
-static int by_from(Skip *self, PyObject *fields, PyObject *required, By *by)
-{
-    uint32_t count;
-    by->fields = numbers_from(fields, self->fields, &by->count);
-    if (!by->fields)
-        return -1;
-    uint32_t *flags = numbers_from(required, 2, &count);
-    if (!flags)
-        return -1;
-    by->required = calloc(count + 1, 1);
-    if (!by->required || count < by->count) {
-        PyErr_SetString(PyExc_ValueError, "as many flags as fields are needed");
-        free(flags);
-        return -1;
-    }
-    for (uint32_t n = 0; n < count; n++)
-        by->required[n] = (uint8_t)flags[n];
-    free(flags);
-    return 0;
-}
-
-static uint64_t *own_from(Skip *self, const char *bytes, Py_ssize_t length)
-{
-    if ((size_t)length != self->words * 8) {
-        PyErr_SetString(PyExc_ValueError, "a mask of another length");
-        return NULL;
-    }
-    uint64_t *own = malloc((size_t)length);
-    if (own)
-        memcpy(own, bytes, (size_t)length);
-    else
-        PyErr_NoMemory();
-    return own;
-}
-
 static PyObject *skip_add_stage(Skip *self, PyObject *arguments)
 {
     const char *own;
@@ -285,8 +165,8 @@ static PyObject *skip_add_stage(Skip *self, PyObject *arguments)
         return PyErr_NoMemory();
     self->stages = more;
     stage.keys = (Keys *)Py_NewRef(keys);
-    stage.own = own_from(self, own, length);
-    if (!stage.own || by_from(self, fields, required, &stage.by)) {
+    stage.own = own_from(self->words, own, length);
+    if (!stage.own || by_from(self->fields, fields, required, &stage.by)) {
         stage_free(&stage);
         return NULL;
     }
@@ -313,10 +193,10 @@ static PyObject *skip_add_opener(Skip *self, PyObject *arguments)
         return PyErr_NoMemory();
     self->openers = more;
     opener.maxspan_ns = maxspan_ns;
-    opener.own = own_from(self, own, length);
+    opener.own = own_from(self->words, own, length);
     if (opener.own)
         opener.stages = numbers_from(stages, self->stage_count, &opener.count);
-    if (!opener.stages || by_from(self, fields, required, &opener.by)) {
+    if (!opener.stages || by_from(self->fields, fields, required, &opener.by)) {
         opener_free(&opener);
         return NULL;
     }
@@ -334,7 +214,7 @@ static PyObject *skip_add_sample(Skip *self, PyObject *bytes)
     if (!more)
         return PyErr_NoMemory();
     self->samples = more;
-    Sample sample = {.own = own_from(self, own, length)};
+    Sample sample = {.own = own_from(self->words, own, length)};
     if (!sample.own)
         return NULL;
     self->samples[self->sample_count++] = sample;
@@ -348,7 +228,7 @@ static PyObject *skip_wait(Skip *self, PyObject *arguments)
     long long wait_ns;
     if (!PyArg_ParseTuple(arguments, "y#y#L", &at_host, &length, &across, &other, &wait_ns))
         return NULL;
-    uint64_t *one = own_from(self, at_host, length), *two = one ? own_from(self, across, other) : NULL;
+    uint64_t *one = own_from(self->words, at_host, length), *two = one ? own_from(self->words, across, other) : NULL;
     if (!two || wait_ns < 0) {
         if (!PyErr_Occurred())
             PyErr_SetString(PyExc_ValueError, "a time of 0 or more is needed");

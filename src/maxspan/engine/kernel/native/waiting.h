@@ -7,8 +7,7 @@
 
 static void turn_free(Turn *turn)
 {
-    Py_DECREF(turn->event->path);
-    free(turn->event);
+    parked_free(turn->event);
     free(turn);
 }
 
