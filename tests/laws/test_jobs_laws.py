@@ -38,6 +38,7 @@ def joined(rules: Sequence[Rule], chunks: Sequence[Chunk], cuts: set[int]) -> tu
     joining = Joining(compiled, counters)
     begins = sorted({0, *(cut for cut in cuts if cut < len(chunks))})
     out: list[RuleMatch] = []
+    runs: list[Run] = []
     for begin, end in zip(begins, [*begins[1:], len(chunks)], strict=True):
         run = Run(compiled, begin, ordered=True, chunk_bytes=65536)
         parts = [Part("chunks", chunks=(chunk,)) for chunk in chunks[begin:end]]
@@ -48,6 +49,11 @@ def joined(rules: Sequence[Rule], chunks: Sequence[Chunk], cuts: set[int]) -> tu
         joining.begin(begin, parts[0])
         out += [match for result in results for found in joining.take(begin, result) for match in found]
         joining.join(begin, parts[-1], summary, run.join(joining.states_for(summary)))
+        run.let_go()
+        runs.append(run)
+    complete = joining.complete_samples()
+    for run in runs:
+        joining.take_samples(run.samples(complete))
     out += joining.finish()
     unsure = [rule.rule for rule in compiled.rules if rule.number in joining.unsure]
     again = KernelDetector(unsure, skip=False)

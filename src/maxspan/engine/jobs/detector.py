@@ -14,7 +14,7 @@ from maxspan.engine.jobs.parts import Part, Parts
 from maxspan.engine.jobs.planning import Plan, Planning
 from maxspan.engine.jobs.processes import Method, Worker, WorkerLost, Workers
 from maxspan.engine.jobs.run import Joined, PartResult, Summary
-from maxspan.engine.jobs.worker import Answer, EndRun, JoinRun, Request, Settings, TakePart
+from maxspan.engine.jobs.worker import Answer, EndRun, GiveSamples, JoinRun, Request, Samples, Settings, TakePart
 from maxspan.engine.kernel.compiled import CompiledRules
 from maxspan.engine.match import RuleMatch
 from maxspan.errors import Problem, SourceError
@@ -156,12 +156,25 @@ class _Pass:
                 yield from self._in_turn()
                 self._feed()
                 yield []
+            self._take_samples()
         except WorkerLost as lost:
             self._failures.append(_problem(lost))
             raise SourceError(str(lost)) from None
 
     def close(self) -> None:
         self._workers.close()
+
+    def _take_samples(self) -> None:
+        """Ask for the events of samples that have an event for each stage: workers keep them until now."""
+        rules = self._joining.complete_samples()
+        if rules:
+            for worker in self._workers.all:
+                worker.ask(GiveSamples(rules))
+            for worker in self._workers.all:
+                _, answer = worker.answer()
+                assert isinstance(answer, Samples)
+                for samples in answer.samples:
+                    self._joining.take_samples(samples)
 
     # --- asking ------------------------------------------------------------------------------------------------------
 
@@ -204,6 +217,7 @@ class _Pass:
     # --- answers -----------------------------------------------------------------------------------------------------
 
     def _take(self, worker: Worker, request: Request, answer: Answer) -> None:
+        assert not isinstance(request, GiveSamples)
         run = self._runs[request.number]
         match answer:
             case PartResult():

@@ -31,7 +31,7 @@ class HeadSkipping(Skipping):
     """
 
     def __init__(self, rules: CompiledRules) -> None:
-        super().__init__(rules, parks=True, samples=False)
+        super().__init__(rules, parks=True)
         self.is_first = False
         self.aside = len(rules.pieces)
         self._alone = sum(1 << number for number, (role, _) in enumerate(rules.pieces) if runs_alone(role.rule))

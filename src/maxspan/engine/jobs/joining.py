@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from maxspan.engine.detector import Counters
 from maxspan.engine.jobs.heads import runs_alone
 from maxspan.engine.jobs.parts import Part
 from maxspan.engine.jobs.run import RUN, Joined, PartResult, Place, Row, Summary
 from maxspan.engine.kernel.compiled import CompiledRule, CompiledRules
-from maxspan.engine.kernel.gathered import Gathered
+from maxspan.engine.kernel.gathered import Gathered, Sampled
 from maxspan.engine.kernel.machine import Completed, State
 from maxspan.engine.kernel.skipping import TIME
 from maxspan.engine.kernel.survivors import LineStore
 from maxspan.engine.match import MatchedEvent, RuleMatch
 from maxspan.engine.reference.event import Ordinal
 from maxspan.errors import Problem
+from maxspan.languages import plan
 from maxspan.sources.finding import shown
 
 _KEPT_PROBLEMS = 20
@@ -54,6 +56,8 @@ class Joining:
         self._passed: dict[str, tuple[int, int]] = {}
         self._states: dict[Place, State] = {}
         self._bases: dict[int, Base] = {}
+        self._samples: dict[int, list[Sampled]] = {}
+        self._seen: dict[int, set[int]] = {}
         self._path, self._lines = "", 0
 
     # --- parts of the first run that is not over ---------------------------------------------------------------------
@@ -83,9 +87,7 @@ class Joining:
         for rule, limited in result.limited.items():
             for item in limited:
                 self._gathered.limit(self._rules[rule], item)
-        for rule, samples in result.samples.items():
-            for sample in samples:
-                self._gathered.sampled(self._rules[rule], sample)
+        self.take_samples(result.samples)
         for rows in result.chunks:
             found = [self._match(row) for row in rows]
             counters.matches += len(found)
@@ -103,6 +105,23 @@ class Joining:
         base = self._bases[event.position // RUN]
         line = event.line + (base.lines if event.path == base.path else 0)
         return replace(event, position=base.events + event.position % RUN, line=line)
+
+    def take_samples(self, samples: dict[int, list[Sampled]]) -> None:
+        """Keep events of samples, which the end puts in their order."""
+        for rule, items in samples.items():
+            for item in items:
+                item.survivor.keep(self._store)
+                self._seen.setdefault(rule, set()).update(number for number, _ in item.keys)
+            self._samples.setdefault(rule, []).extend(items)
+
+    def complete_samples(self) -> list[int]:
+        """Give the rules on samples for each of whose stages an event has come, in all runs together."""
+        return [
+            rule.number
+            for rule in self._rules
+            if isinstance(rule.query, plan.SampleQuery)
+            and len(self._seen.get(rule.number, ())) == len(rule.query.stages)
+        ]
 
     # --- the end of a run --------------------------------------------------------------------------------------------
 
@@ -143,6 +162,8 @@ class Joining:
         for place in [place for place in self._states if place in summary.places or place[1] in summary.shut]:
             del self._states[place]
         self._states.update(joined.states)
+        for rule, seen in summary.seen.items():
+            self._seen.setdefault(rule, set()).update(seen)
         for host, (passed_ns, passed) in summary.passed.items():
             before_ns, before = self._passed.get(host, (passed_ns, 0))
             if passed_ns > before_ns:
@@ -172,6 +193,9 @@ class Joining:
 
     def finish(self) -> Iterator[RuleMatch]:
         """Give what only the end decides, but for rules that are unsure."""
+        for number, items in self._samples.items():
+            for item in sorted(items, key=attrgetter("position")):
+                self._gathered.sampled(self._rules[number], item)
         sure = [rule for rule in self._rules if rule.number not in self.unsure]
         for match in self._gathered.matches(sure, self._completed):
             yield RuleMatch(match.rule, tuple(event and self._event(event) for event in match.events), match.join_keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -53,7 +54,8 @@ class PartResult:
 class Summary:
     """What a run tells at its end, before it knows what came before: how far everything goes.
 
-    `places` have the first and last hit; `shut` and `passed` are the earliest and the latest time of what nothing
+    `seen` are the stages of samples that events came for which are kept until all is read. `places` have the first and
+    last hit; `shut` and `passed` are the earliest and the latest time of what nothing
     waited for, and what that was, by host.
     """
 
@@ -61,6 +63,7 @@ class Summary:
     unsure: set[int] = field(default_factory=set)
     shut: dict[str, tuple[int, int]] = field(default_factory=dict)
     passed: dict[str, tuple[int, int]] = field(default_factory=dict)
+    seen: dict[int, set[int]] = field(default_factory=dict)
     lines: int = 0
 
 
@@ -186,6 +189,7 @@ class Run(KernelDetector):
             spans[rule, host] = min(first, _first_at(first_ns)), max(last, _last_at(last_ns))
         out.unsure = {rule.number for rule in self._in_order.unsure | self._head.unsure}
         out.shut, out.passed = self._head.first, self._head.passed()
+        out.seen = {rule.number: seen for rule in self.compiled.rules if (seen := self._head.seen(rule))}
         out.places = {(rule.number, host): span for (rule, host), span in spans.items()}
         return out
 
@@ -217,6 +221,21 @@ class Run(KernelDetector):
                     if hit is not None:
                         hit.survivor.kept = self._store.read(hit.survivor.kept)
         out.failure = in_order.failure
+        return out
+
+    def let_go(self) -> None:
+        """Forget everything but the events of samples."""
+        self._in_order = None
+        self._heads, self._spans, self._aside = {}, {}, Aside(self._store)
+
+    def samples(self, numbers: Iterable[int]) -> dict[int, list[Sampled]]:
+        """Give the events of samples, by the numbers of their rules."""
+        out: dict[int, list[Sampled]] = {}
+        for number in numbers if self._parked is not None else ():
+            assert self._parked is not None
+            out[number] = self._parked.sampled(self.compiled.rules[number], Gathered(self._store))
+            for item in out[number]:
+                item.survivor.kept = self._store.read(item.survivor.kept)
         return out
 
     def _continued(

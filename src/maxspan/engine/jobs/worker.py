@@ -13,6 +13,7 @@ from typing import TypeAlias
 from maxspan.engine.jobs.parts import Part
 from maxspan.engine.jobs.run import Joined, PartResult, Place, Run, Summary
 from maxspan.engine.kernel.compiled import CompiledRules
+from maxspan.engine.kernel.gathered import Sampled
 from maxspan.engine.kernel.machine import State
 from maxspan.rules.model import Rule
 
@@ -45,10 +46,24 @@ class EndRun:
 
 @dataclass(slots=True)
 class JoinRun:
-    """What was unfinished before the run is this: say what became of it. The run is forgotten then."""
+    """What was unfinished before the run is this: say what became of it. Only samples of the run are kept then."""
 
     number: int
     states: dict[Place, State] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class GiveSamples:
+    """All has been read: give the events of these rules on samples, of all runs."""
+
+    rules: list[int]
+
+
+@dataclass(slots=True)
+class Samples:
+    """Events of samples, by the numbers of their rules."""
+
+    samples: list[dict[int, list[Sampled]]]
 
 
 @dataclass(slots=True)
@@ -58,8 +73,8 @@ class Failed:
     message: str
 
 
-Request: TypeAlias = TakePart | EndRun | JoinRun
-Answer: TypeAlias = PartResult | Summary | Joined | Failed
+Request: TypeAlias = TakePart | EndRun | JoinRun | GiveSamples
+Answer: TypeAlias = PartResult | Summary | Joined | Samples | Failed
 
 
 def work(connection: Connection, settings: Settings, foreign: Sequence[Connection]) -> None:
@@ -84,6 +99,8 @@ def work(connection: Connection, settings: Settings, foreign: Sequence[Connectio
 
 
 def _answer(request: Request, runs: dict[int, Run], compiled: CompiledRules, settings: Settings) -> Answer:
+    if isinstance(request, GiveSamples):
+        return Samples([run.samples(request.rules) for run in runs.values()])
     run = runs.get(request.number)
     if run is None:
         run = Run(compiled, request.number, ordered=settings.ordered, chunk_bytes=settings.chunk_bytes)
@@ -93,6 +110,7 @@ def _answer(request: Request, runs: dict[int, Run], compiled: CompiledRules, set
             return run.take(part)
         case EndRun():
             return run.end()
-        case JoinRun(number=number, states=states):
-            del runs[number]
-            return run.join(states)
+        case JoinRun(states=states):
+            joined = run.join(states)
+            run.let_go()
+            return joined

@@ -91,6 +91,11 @@ class ParkedEvents:
                 if len(seen) == len(query.stages):
                     self._take_sampled(rule, gathered, only_complete=rule in self._spool)
 
+    def sampled(self, rule: CompiledRule, gathered: Gathered) -> list[Sampled]:
+        """Give the events of a sample."""
+        self._take_sampled(rule, gathered)
+        return gathered.withdraw(rule)
+
     def _take_sampled(self, rule: CompiledRule, gathered: Gathered, *, only_complete: bool = False) -> None:
         """Take the events of a sample, in the order of all; perhaps only those with a key that all stages have."""
         here = self._skipping.sampled(rule)
@@ -102,7 +107,7 @@ class ParkedEvents:
                 gathered.sampled(rule, item)
             if event is None:
                 continue
-            candidate, roles = self._sampled(rule, event)
+            candidate, roles = self._read_again(rule, event)
             if wanted is None or any(hash(key) in wanted for role in roles for key in candidate.keys(role.by, rule)):
                 gathered.sample(rule, roles, candidate, survivor_of(candidate))
         self._spool.forget(rule)
@@ -116,14 +121,14 @@ class ParkedEvents:
             stages[hash(key)] = stages.get(hash(key), 0) | 1 << number
         for source in (self._spool.read(rule), events):
             for event in source:
-                candidate, roles = self._sampled(rule, event)
+                candidate, roles = self._read_again(rule, event)
                 for role in roles:
                     bits = sum(1 << number for number in role.numbers)
                     for key in candidate.keys(role.by, rule):
                         stages[hash(key)] = stages.get(hash(key), 0) | bits
         return {key for key, bits in stages.items() if bits == every}
 
-    def _sampled(self, rule: CompiledRule, event: Parked) -> tuple[Candidate, list[Role]]:
+    def _read_again(self, rule: CompiledRule, event: Parked) -> tuple[Candidate, list[Role]]:
         roles = [role for place, role in enumerate(rule.roles) if event[4] >> place & 1]
         return self._reader.waited(event), roles
 

@@ -97,13 +97,13 @@ class Skipping:
     A stage is known by the mask of its pieces. It is open from an event of the stage before on, as long as `maxspan`
     allows; `until` and missing stages from the first event on that is one of the sequence. With `parks`, the compiled
     scanner keeps events that begin a sequence, and are nothing else, until something comes that may continue them:
-    `parked` gives them; and with `samples` events of samples, until all is read.
+    `parked` gives them; and events of samples, until all is read.
     """
 
-    def __init__(self, rules: CompiledRules, *, parks: bool = False, samples: bool = True) -> None:
+    def __init__(self, rules: CompiledRules, *, parks: bool = False) -> None:
         self.unsure: set[CompiledRule] = set()
         self._rules = rules
-        self._parks, self._samples_wait = parks, samples
+        self._parks = parks
         self._open: dict[str, Open] = {}
         self._opens: dict[Role, list[OpenKeys]] = {}
         self._by_host = self._later = 0
@@ -173,7 +173,7 @@ class Skipping:
             scanning.add_stage(skip, Stage(keys.own, keys.keys, across, keys.told, names, keys.required))
         numbers = {id(self._keys[role]): number for role, number in self._stages.items()}
         for number, (role, _) in enumerate(self._rules.pieces):
-            if self._samples_wait and role.kind == "sample" and len(role.rule.roles) <= _MOST_ROLES:
+            if role.kind == "sample" and len(role.rule.roles) <= _MOST_ROLES:
                 self._samples[role.rule] = self._samples.get(role.rule, 0) | 1 << number
         self._sample_numbers = {rule: number for number, rule in enumerate(self._samples)}
         for own in self._samples.values():

@@ -27,7 +27,7 @@ from importlib import import_module
 from types import ModuleType
 
 #: what this side agrees on with scan.c
-_INTERFACE = 5
+_INTERFACE = 6
 
 #: the compiled module, see _scan.pyi
 scan: ModuleType | None = None

@@ -212,7 +212,7 @@ static PyType_Spec scanner_spec = {
 /* --- the module -------------------------------------------------------------------------------------------------- */
 
 /* What Python and this file agree on: a module that was built from older files is not used (native/__init__.py). */
-#define INTERFACE 5
+#define INTERFACE 6
 
 static int module_exec(PyObject *module)
 {
