@@ -9,7 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -61,6 +62,12 @@ def in_turn(tasks: Mapping[str, Task], repeats: int) -> None:
     for _ in range(repeats):
         for task in tasks.values():
             task.run()
+
+
+def at_once(tasks: Sequence[Task]) -> None:
+    """Run tasks at the same time, each once."""
+    with ThreadPoolExecutor(len(tasks)) as pool:
+        list(pool.map(Task.run, tasks))
 
 
 def command_seconds(command: list[str], repeats: int) -> float:

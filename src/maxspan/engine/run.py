@@ -11,15 +11,17 @@ from maxspan.engine.match import RuleMatch
 from maxspan.engine.report import Report
 from maxspan.errors import SourceError, UsageError
 from maxspan.rules.model import Rule, Ruleset
-from maxspan.sources.files import EventFiles
+from maxspan.sources.files import EventFile, EventFiles
 
 Engine: TypeAlias = Literal["kernel", "reference"]
 ENGINES: Final[tuple[Engine, ...]] = ("kernel", "reference")
 
 #: So many matches are held back, to give them in the order of time; with more, they come as they are found.
 _HELD: Final = 2000
-#: less than this is not worth more than one process, bytes
-_SMALL: Final = 4 << 20
+#: Less than this is not worth more than one process, bytes: one reads it in a second, and others have to warm up first.
+_SMALL: Final = 256 << 20
+#: what a byte of a compressed file counts for
+_COMPRESSED: Final = 8
 
 
 def default_engine() -> Engine:
@@ -42,9 +44,9 @@ class Scan:
     """One pass of a rule set over event files: `matches` once, then read `report`.
 
     `paths` are files, folders, globs and `-` for standard input. What cannot be read is in the report and never stops
-    the rest. With `jobs` so many processes read the events; what comes out is the same. A small input is read by one.
-    When a worker process is lost (killed, out of memory), `report.source_problems` says so, no more matches come, and
-    `report.complete` stays false.
+    the rest. With `jobs` so many processes read the events; what comes out is the same. One reads what is small, and
+    Parquet, by columns. When a worker process is lost (killed, out of memory), `report.source_problems` says so, no more
+    matches come, and `report.complete` stays false.
     """
 
     def __init__(
@@ -153,8 +155,15 @@ class _OneProcess:
 
 
 def _is_small(files: EventFiles) -> bool:
-    """Whether it takes longer to start processes than to read everything."""
-    return files.total_bytes < _SMALL and all(file.size for file in files.files)
+    """Whether several processes would take longer: for little, and for Parquet, which one process reads by columns."""
+    if any(file.kind != "parquet" and not file.size for file in files.files):
+        return False  # nobody knows how much will come
+    sizes = [file.size * (1 if _is_as_long(file) else _COMPRESSED) for file in files.files if file.kind != "parquet"]
+    return sum(sizes) < _SMALL
+
+
+def _is_as_long(file: EventFile) -> bool:
+    return not str(file.path).endswith((".gz", ".zst", ".bz2", ".xz"))
 
 
 def scan_matches(
