@@ -45,8 +45,8 @@ class Scan:
 
     `paths` are files, folders, globs and `-` for standard input. What cannot be read is in the report and never stops
     the rest. With `jobs` so many processes read the events; what comes out is the same. One reads what is small, and
-    Parquet, by columns. When a worker process is lost (killed, out of memory), `report.source_problems` says so, no more
-    matches come, and `report.complete` stays false.
+    Parquet, by columns. When a worker process is lost (killed, out of memory), `report.source_problems` says so, no
+    more matches come, and `report.complete` stays false.
     """
 
     def __init__(

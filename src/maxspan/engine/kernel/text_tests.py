@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from functools import lru_cache
+from socket import AF_INET, inet_pton
 
 from maxspan.languages import plan
 from maxspan.languages.casefold import fold
@@ -50,8 +51,16 @@ def _is_text(node: plan.Node) -> bool:
     return isinstance(node, plan.Literal) and isinstance(node.value, str)
 
 
-#: one address is looked for in the blocks of several conditions
-_address = lru_cache(maxsize=256)(parse_address)
+@lru_cache(maxsize=256)
+def _address(text: str) -> tuple[int, int] | None:
+    """Give the version and the number of an address; it is looked for in the blocks of several conditions."""
+    if text.isascii() and text.count(".") == 3 and ":" not in text and "\0" not in text:
+        try:
+            return 4, int.from_bytes(inet_pton(AF_INET, text))  # four numbers without zeros before them, as `ipaddress`
+        except OSError:
+            return None
+    address = parse_address(text)
+    return None if address is None else (address.version, int(address))
 
 
 def _in_blocks(blocks: Iterable[plan.Constant]) -> TextTest:
@@ -62,8 +71,8 @@ def _in_blocks(blocks: Iterable[plan.Constant]) -> TextTest:
         address = _address(text)
         if address is None:
             return False
-        first, last = ranges[address.version]
-        number = int(address)
+        version, number = address
+        first, last = ranges[version]
         place = bisect_right(first, number) - 1
         return place >= 0 and number <= last[place]
 
