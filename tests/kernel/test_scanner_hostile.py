@@ -295,11 +295,6 @@ def test_what_is_open_is_open_at_its_host_and_for_its_keys() -> None:
         assert len(list(asked.scanner.scan(line, skip))) == expected, (opened_ns, until_ns)
         keys = module.Keys(1, 1)
     lane.until_ns = 0
-    lane.keep = mask(1)
-    assert [row.narrowed for row in asked.scanner.scan(line, skip)] == [False]
-    lane.keep, lane.from_ns = mask(0), FAR
-    assert [row.narrowed for row in asked.scanner.scan(line, skip)] == [False]
-    lane.from_ns = 0
     assert list(asked.scanner.scan(line, skip)) == []
 
 
@@ -486,13 +481,13 @@ def test_other_parts_of_nonsense() -> None:
     lane = module.Lane(2)
     for wrong in (b"", ALL, 1, None):
         with pytest.raises((TypeError, ValueError)):
-            lane.keep = wrong
+            lane.first = wrong
         with pytest.raises((TypeError, ValueError)):
             lane.passed = wrong
     with pytest.raises(TypeError):
         del lane.passed
     with pytest.raises(OverflowError):
-        lane.from_ns = 2**63
+        lane.first_ns = 2**63
     for kind in (module.Row, module.Scan):
         with pytest.raises(TypeError):
             kind()

@@ -24,6 +24,7 @@ from maxspan.rules.model import Rule
 from maxspan.sources.chunk import Chunk
 from maxspan.sources.files import EventFiles
 from tests.engine.sequences import START, lines, queries, rules_of
+from tests.kernel import waiting
 
 
 def one_process(rules: Sequence[Rule], chunks: Sequence[Chunk]) -> tuple[list[RuleMatch], Counters]:
@@ -48,7 +49,8 @@ def joined(rules: Sequence[Rule], chunks: Sequence[Chunk], cuts: set[int]) -> tu
             continue
         joining.begin(begin, parts[0])
         out += [match for result in results for found in joining.take(begin, result) for match in found]
-        joining.join(begin, parts[-1], summary, run.join(joining.states_for(summary)))
+        last = end == len(chunks)
+        joining.join(begin, parts[-1], summary, run.join(joining.states_for(summary), last=last))
         run.let_go()
         runs.append(run)
     complete = joining.complete_samples()
@@ -86,6 +88,32 @@ def test_runs_that_are_joined_are_one(
     # rules that are unsure come last, in the order of rules: they need not be the same ones
     assert sorted(found, key=_order) == sorted(expected, key=_order)
     assert [m for m in found if len(m.events) == 1] == [m for m in expected if len(m.events) == 1]
+
+
+@settings(max_examples=400)
+@given(
+    st.lists(st.one_of(waiting.sequence(), waiting.sequence(), waiting.sample()), min_size=1, max_size=4),
+    waiting.events(most=60),
+    st.sampled_from([0.05, 0.2, 0.4]),
+    st.integers(0, 2**32),
+    st.sampled_from([0, 1 << 20]),
+)
+def test_what_the_scanner_puts_aside_is_found(
+    texts: list[str], given_: list[bytes], density: float, seed: int, most: int
+) -> None:
+    rules = waiting.rules_of(*texts)
+    chance = random.Random(seed)
+    begin = waiting.warm([])
+    given_ = begin + given_
+    cuts = {cut for cut in range(len(begin) - 2, len(given_)) if chance.random() < density}
+    chunks = [Chunk(one + b"\n", first_line=number + 1) for number, one in enumerate(given_)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("maxspan.engine.kernel.order._SAMPLES", 1)
+        patch.setattr("maxspan.engine.jobs.aside._MOST_BYTES", most)
+        found, counters = joined(rules, chunks, cuts)
+        expected, expected_counters = one_process(rules, chunks)
+    assert counters == expected_counters
+    assert sorted(found, key=_order) == sorted(expected, key=_order)
 
 
 def _order(match: RuleMatch) -> str:
@@ -149,3 +177,20 @@ def test_what_a_border_may_cut(rules: list[Rule], events: list[tuple[int, str]],
     expected, _ = one_process(rules, chunks)
     assert len(expected) == 1
     assert joined(rules, chunks, {cut})[0] == expected
+
+
+@pytest.mark.parametrize("at_ms, found", [(4_900, 1), (5_000, 1), (5_001, 0)])
+@pytest.mark.parametrize("many", [0, 1 << 20])
+def test_the_head_of_a_run_is_as_long_as_a_maxspan(
+    monkeypatch: pytest.MonkeyPatch, at_ms: int, found: int, many: int
+) -> None:
+    monkeypatch.setattr("maxspan.engine.kernel.order._SAMPLES", 1)
+    monkeypatch.setattr("maxspan.engine.jobs.aside._MOST_BYTES", many)
+    rules = waiting.rules_of("sequence by host.id, k with maxspan=5s [a where true] [b where true]")
+    events = [waiting.line(0, "a", '"1"'), waiting.line(1, "b", '"2"'), waiting.line(at_ms, "b", '"1"')]
+    lines = [*waiting.warm([]), *events]
+    chunks = [Chunk(one + b"\n", first_line=number + 1) for number, one in enumerate(lines)]
+    for cut in (len(lines) - 2, len(lines) - 1):
+        matches, _ = joined(rules, chunks, {cut})
+        assert [match.join_keys for match in matches if match.join_keys[0] == "x"] == [("x", "1")] * found
+        assert matches == one_process(rules, chunks)[0]

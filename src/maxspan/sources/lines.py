@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Final
 
 from maxspan.errors import Problem
@@ -14,14 +14,17 @@ LONGEST_LINE: Final = 64 << 20
 Note = Callable[[Problem], None]
 
 
-def line_chunks(blocks: Iterable[bytes], path: str, note: Note, *, chunk_bytes: int = 65536) -> Iterator[Chunk]:
+def line_chunks(
+    blocks: Iterable[bytes], path: str, note: Note, *, chunk_bytes: int = 65536, first_line: int = 1
+) -> Generator[Chunk, None, int]:
     """Cut blocks at their last newline; what is behind it waits for the next block.
 
     Chunks hold about `chunk_bytes`, more where one line is longer. A last line without newline is a line. A line of
-    more than 64 MiB is left out and noted.
+    more than 64 MiB is left out and noted. Lines are counted from `first_line`; returns the number of the line behind
+    the last newline.
     """
     parts: list[bytes] = []
-    size, line, skipping = 0, 1, False
+    size, line, skipping = 0, first_line, False
     for block in _cut(blocks, chunk_bytes):
         end = block.rfind(b"\n") + 1
         if skipping:
@@ -44,6 +47,7 @@ def line_chunks(blocks: Iterable[bytes], path: str, note: Note, *, chunk_bytes: 
             parts, size, skipping = [], 0, True
     if parts:
         yield Chunk(b"".join(parts), path, line)
+    return line
 
 
 def _cut(blocks: Iterable[bytes], size: int) -> Iterator[bytes]:

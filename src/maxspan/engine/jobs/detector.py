@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from maxspan.engine.detector import Counters
@@ -13,9 +12,11 @@ from maxspan.engine.jobs.joining import Joining
 from maxspan.engine.jobs.parts import Part, Parts
 from maxspan.engine.jobs.planning import Plan, Planning
 from maxspan.engine.jobs.processes import Method, Worker, WorkerLost, Workers
+from maxspan.engine.jobs.results import Results
 from maxspan.engine.jobs.run import Joined, PartResult, Summary
 from maxspan.engine.jobs.worker import Answer, EndRun, GiveSamples, JoinRun, Request, Samples, Settings, TakePart
 from maxspan.engine.kernel.compiled import CompiledRules
+from maxspan.engine.kernel.survivors import LineStore
 from maxspan.engine.match import RuleMatch
 from maxspan.errors import Problem, SourceError
 from maxspan.rules.model import Rule
@@ -36,7 +37,7 @@ class _Run:
     plan: Plan
     worker: Worker
     last: Part
-    results: deque[PartResult] = field(default_factory=deque)
+    results: Results
     summary: Summary | None = None
     ending: bool = False
     joining: bool = False
@@ -88,7 +89,8 @@ class JobsDetector:
         if rules:
             out += self._once_more(rules)
         self.counters.matches += len(out)
-        failure = self._joining.failure or self._parts.failure
+        failures = (self._joining.failure, self._parts.failure, *(one.failure for one in self._passes))
+        failure = next(filter(None, failures), "")
         if failure:
             message = f"lines cannot be kept in a temporary file ({failure}): they stay in memory"
             self.counters.note(Problem("no-space", message, "warning", hint="set TMPDIR to a folder with room"))
@@ -145,6 +147,12 @@ class _Pass:
         self._runs: dict[int, _Run] = {}
         self._reading: dict[Worker, _Run] = {}
         self._begun: int | None = None
+        self._store = LineStore()
+
+    @property
+    def failure(self) -> str:
+        """Say why results stay in memory, if they have to."""
+        return self._store.failure
 
     def run(self) -> Iterator[list[RuleMatch]]:
         """Read everything. Raises SourceError when a worker is lost."""
@@ -163,6 +171,7 @@ class _Pass:
 
     def close(self) -> None:
         self._workers.close()
+        self._store.close()
 
     def _take_samples(self) -> None:
         """Ask for the events of samples that have an event for each stage: workers keep them until now."""
@@ -190,7 +199,9 @@ class _Pass:
                 plan = self._planning.next_run()
                 if plan is None:
                     continue
-                run = self._reading[worker] = self._runs[plan.number] = _Run(plan, worker, plan.first)
+                run = self._reading[worker] = self._runs[plan.number] = _Run(
+                    plan, worker, plan.first, Results(self._store)
+                )
             self._ask(run)
 
     def _ask(self, run: _Run) -> None:
@@ -209,7 +220,8 @@ class _Pass:
         if first is None or first.summary is None or first.joining or first.worker.asked:
             return
         first.joining = True
-        first.worker.ask(JoinRun(first.plan.number, self._joining.states_for(first.summary)))
+        last = self._planning.is_over and len(self._runs) == 1
+        first.worker.ask(JoinRun(first.plan.number, self._joining.states_for(first.summary), last))
 
     def _first(self) -> _Run | None:
         return self._runs[min(self._runs)] if self._runs else None
@@ -223,7 +235,7 @@ class _Pass:
             case PartResult():
                 assert isinstance(request, TakePart)
                 self.bytes_done += request.part.size
-                run.results.append(answer)
+                run.results.add(answer, waits=run is not self._first())
             case Summary():
                 run.summary = answer
                 del self._reading[worker]
@@ -242,7 +254,7 @@ class _Pass:
             self._begun = number
             self._joining.begin(number, first.plan.first)
         while first.results:
-            result = first.results.popleft()
+            result = first.results.next()
             for problem in self._joining.source_problems(number, result):
                 if problem not in self._problems:
                     self._problems.append(problem)

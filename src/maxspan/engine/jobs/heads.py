@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Any
 
 from maxspan.engine.kernel.compiled import CompiledRule, CompiledRules
 from maxspan.engine.kernel.events import hosts_of
-from maxspan.engine.kernel.skipping import EVERY_HOST, HOST, TIME, Open, ScannedOpen, Skipping
+from maxspan.engine.kernel.native.scanning import Scanning
+from maxspan.engine.kernel.open_hosts import Open
+from maxspan.engine.kernel.open_keys import EARLIEST
+from maxspan.engine.kernel.skipping import EVERY_HOST, HOST, TIME, Skipping
 from maxspan.engine.kernel.times import time_ns
 from maxspan.languages import plan
+
+if TYPE_CHECKING:
+    from maxspan.engine.kernel.native._scan import Parked, Skip
 
 
 def runs_alone(rule: CompiledRule) -> bool:
@@ -25,9 +32,8 @@ def runs_alone(rule: CompiledRule) -> bool:
 class HeadSkipping(Skipping):
     """Passes over what `Skipping` does, but not in the head of a run: up to a maxspan after the first such event.
 
-    `first` is the earliest time of such events, and what they are, by host. What the head has of rules that run alone
-    is put aside: it is in the mask, but `aside` bits further up. With `is_first` nothing came before the run, and so it
-    has no head.
+    What the head has of rules that run alone is put aside: the scanner keeps it, and what Python has to look at is in
+    the mask, but `aside` bits further up. With `is_first` nothing came before the run, and so it has no head.
     """
 
     def __init__(self, rules: CompiledRules) -> None:
@@ -35,8 +41,6 @@ class HeadSkipping(Skipping):
         self.is_first = False
         self.aside = len(rules.pieces)
         self._alone = sum(1 << number for number, (role, _) in enumerate(rules.pieces) if runs_alone(role.rule))
-        self.first: dict[str, tuple[int, int]] = {}
-        self._since: dict[str, int] = {}
         by_maxspan: dict[int, int] = {}
         self._pinned = 0
         for number, (role, _) in enumerate(rules.pieces):
@@ -45,16 +49,18 @@ class HeadSkipping(Skipping):
                 by_maxspan[maxspan] = by_maxspan.get(maxspan, 0) | 1 << number
                 if role.rule.host_key:
                     self._pinned |= 1 << number
-        self._every = rules.every
         #: longest first: what may still be waited for up to so long after the beginning
         self._heads = sorted(by_maxspan.items(), reverse=True)
         self._asks = rules.getter(TIME, HOST)
 
-    def _new_open(self, host: str) -> Open:
-        out = super()._new_open(host)
-        if self._scanning is not None and isinstance(out, ScannedOpen) and not self.is_first:
-            out.lane.keep = self._scanning.bytes(self._every)
-        return out
+    def _tell(self, skip: Skip, scanning: Scanning) -> None:
+        super()._tell(skip, scanning)
+        if not self.is_first:
+            scanning.follow(skip, self._alone, self._heads)
+
+    def first(self) -> dict[str, tuple[int, int]]:
+        """Give the earliest time of what was passed over, and what that was, by host."""
+        return {host: (lane.first_ns, mask) for host, lane in self._open.items() if (mask := lane.first)}
 
     def passed(self) -> dict[str, tuple[int, int]]:
         """Give the latest time of what was passed over, and what that was, by host."""
@@ -86,24 +92,42 @@ class HeadSkipping(Skipping):
         pinned = shut & self._pinned
         for name, part in ((hosts_of(hosts)[0], pinned), (EVERY_HOST, shut & ~pinned)):
             if part:
-                first_ns, first = self.first.get(name, (now_ns, 0))
-                if now_ns <= first_ns:
-                    self.first[name] = now_ns, part | (first if now_ns == first_ns else 0)
-                passed_ns = now_ns - self._since.setdefault(name, now_ns)
-                still = 0
-                for maxspan, own in self._heads:
-                    if maxspan < passed_ns:
-                        self._leave_head(name, still, self._since[name] + maxspan)
-                        break
-                    still |= own
-                kept |= part & still
+                kept |= part & self._waited_for(self._at(name), now_ns, part)
         alone = kept & self._alone
         return kept ^ alone | alone << self.aside
 
-    def _leave_head(self, name: str, still: int, until_ns: int) -> None:
-        """Let the scanner pass over what is not in the head any more, of events after a time."""
-        out = self._at(name)
-        if self._scanning is not None and isinstance(out, ScannedOpen):
-            kept = self._scanning.bytes(still)
-            if out.lane.keep != kept:
-                out.lane.keep, out.lane.from_ns = kept, max(out.lane.from_ns, until_ns + 1)
+    def _waited_for(self, lane: Open, now_ns: int, part: int) -> int:
+        """Note that some of an event is passed over, and give what something from before the run may wait for."""
+        if now_ns <= lane.first_ns:
+            lane.first = part | (lane.first if now_ns == lane.first_ns else 0)
+            lane.first_ns = now_ns
+        if lane.since_ns == EARLIEST:
+            lane.since_ns = now_ns
+        passed_ns = now_ns - lane.since_ns
+        return sum(own for maxspan, own in self._heads if maxspan >= passed_ns)
+
+    # --- what the scanner has put aside ------------------------------------------------------------------------------
+
+    @property
+    def aside_bytes(self) -> int:
+        """Give how much the events take that the scanner has put aside."""
+        return sum(lane.aside_bytes for _, lane in self.lanes())
+
+    def put_aside(self, skip: Skip | None, wanted: int, hosts: Collection[str]) -> Iterator[tuple[int, Parked]]:
+        """Give the events of hosts that the scanner has put aside; see `Scanning.aside`."""
+        for host, lane in self.lanes():
+            if host in hosts and self._scanning is not None:
+                yield from self._scanning.aside(skip, lane, wanted)
+
+    def take_aside(self) -> Iterator[tuple[int, Parked]]:
+        """Give all events that the scanner has put aside; it forgets them."""
+        for _, lane in self.lanes():
+            if lane.aside_bytes and self._scanning is not None:
+                yield from self._scanning.aside(None, lane, self._rules.every)
+        self.forget_aside()
+
+    def forget_aside(self) -> None:
+        """Forget all that the scanner has put aside."""
+        for _, lane in self.lanes():
+            if self._scanning is not None:
+                self._scanning.forget_aside(lane)

@@ -12,7 +12,7 @@ from maxspan.engine.jobs.parts import Part
 from maxspan.engine.jobs.run import RUN, Joined, PartResult, Place, Row, Summary
 from maxspan.engine.kernel.compiled import CompiledRule, CompiledRules
 from maxspan.engine.kernel.gathered import Gathered, Sampled
-from maxspan.engine.kernel.machine import Completed, State
+from maxspan.engine.kernel.machine import Completed
 from maxspan.engine.kernel.skipping import TIME
 from maxspan.engine.kernel.survivors import LineStore
 from maxspan.engine.match import MatchedEvent, RuleMatch
@@ -54,7 +54,7 @@ class Joining:
                 self._skipped[role.rule.number] = self._skipped.get(role.rule.number, 0) | 1 << number
         self._last: dict[Place, Ordinal] = {}
         self._passed: dict[str, tuple[int, int]] = {}
-        self._states: dict[Place, State] = {}
+        self._states: dict[Place, bytes] = {}
         self._bases: dict[int, Base] = {}
         self._samples: dict[int, list[Sampled]] = {}
         self._seen: dict[int, set[int]] = {}
@@ -125,7 +125,7 @@ class Joining:
 
     # --- the end of a run --------------------------------------------------------------------------------------------
 
-    def states_for(self, summary: Summary) -> dict[Place, State]:
+    def states_for(self, summary: Summary) -> dict[Place, bytes]:
         """Check that a run is in order with those before it, and give what it may continue."""
         self.unsure |= summary.unsure
         for (rule, host), last in self._last.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
@@ -57,16 +57,13 @@ class Part:
 
     def _range(self, problems: list[Problem], chunk_bytes: int, first_line: int) -> Iterator[Chunk]:
         name = shown(self.path)
-        noted: list[Problem] = []
         blocks = _Blocks(self.path, self.begin, self.end, chunk_bytes)
         try:
-            for chunk in line_chunks(blocks, name, noted.append, chunk_bytes=chunk_bytes):
-                yield Chunk(chunk.data, chunk.path, chunk.first_line + first_line - 1)
+            lines = line_chunks(blocks, name, problems.append, chunk_bytes=chunk_bytes, first_line=first_line)
+            self.lines = (yield from lines) - first_line
         except OSError as error:
             hint = "check it and its permissions"
             problems.append(Problem("unreadable-file", f"cannot be read: {error.strerror}", path=name, hint=hint))
-        self.lines = blocks.lines
-        problems += (replace(problem, line=problem.line + first_line - 1) for problem in noted)
         if blocks.short:
             message = f"the file ends {blocks.short} bytes before it did when the scan began"
             problems.append(
@@ -79,7 +76,7 @@ class _Blocks:
 
     def __init__(self, path: str, begin: int, end: int | None, block_bytes: int) -> None:
         self._path, self._begin, self._end, self._size = path, begin, end, block_bytes
-        self.short = self.lines = 0
+        self.short = 0
 
     def __iter__(self) -> Iterator[bytes]:
         here = self._begin
@@ -94,7 +91,6 @@ class _Blocks:
                     self.short = 0 if self._end is None else self._end - here
                     return
                 here += len(block)
-                self.lines += block.count(b"\n")
                 yield block
 
 

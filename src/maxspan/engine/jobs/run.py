@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -69,10 +70,10 @@ class Summary:
 
 @dataclass(slots=True)
 class Joined:
-    """What a run tells once it knows: complete sequences by rule, and what is unfinished at its end."""
+    """What a run tells once it knows: complete sequences by rule, and what is unfinished at its end, in bytes."""
 
     completed: dict[int, list[Completed]] = field(default_factory=dict)
-    states: dict[Place, State] = field(default_factory=dict)
+    states: dict[Place, bytes] = field(default_factory=dict)
     failure: str = ""
 
 
@@ -94,12 +95,13 @@ class Run(KernelDetector):
         self._path = ""
         self._follows = number > 0
         self._head: HeadSkipping | None = None
-        self._aside = Aside(self._store)
+        self._aside: Aside | None = None
         if ordered and any(rule.is_sequence for rule in compiled.rules):
             self._skipping = self._head = HeadSkipping(compiled)
             self._head.is_first = not self._follows
             self._in_order = InOrder(self._store)
             self._reader = make_reader(compiled, self.counters, self._head)
+            self._aside = Aside(self._store, self._head, self._reader)
             if isinstance(self._reader, ScanReader):
                 self._parked = ParkedEvents(compiled, self._head, self._reader)
             self._waits = compiled.every << self._head.aside
@@ -125,6 +127,8 @@ class Run(KernelDetector):
         result.unreadable = counters.unreadable - before[2]
         result.without_timestamp = counters.without_timestamp - before[3]
         result.by_kind, result.problems = dict(counters.by_kind), list(counters.problems)
+        if self._aside is not None:
+            self._aside.relieve()
         gathered, self._gathered = self._gathered, self._gathered.following()
         self._send_on(gathered, result)
         return result
@@ -144,7 +148,7 @@ class Run(KernelDetector):
 
     def _wait(self, candidate: Candidate) -> None:
         """Put aside what only something from before the run may wait for; takes it off the candidate's mask."""
-        assert self._head is not None
+        assert self._head is not None and self._aside is not None
         self._aside.put(candidate, candidate.mask >> self._head.aside)
         candidate.mask &= self.compiled.every
 
@@ -188,31 +192,34 @@ class Run(KernelDetector):
             first, last = spans.get((rule, host), (_last_at(first_ns), _first_at(last_ns)))
             spans[rule, host] = min(first, _first_at(first_ns)), max(last, _last_at(last_ns))
         out.unsure = {rule.number for rule in self._in_order.unsure | self._head.unsure}
-        out.shut, out.passed = self._head.first, self._head.passed()
+        out.shut, out.passed = self._head.first(), self._head.passed()
         out.seen = {rule.number: seen for rule in self.compiled.rules if (seen := self._head.seen(rule))}
         out.places = {(rule.number, host): span for (rule, host), span in spans.items()}
+        if self._parked is not None:
+            self._parked.take_begun(self._begin, alive=True)
+        self._in_order.settle()
         return out
 
-    def join(self, states: dict[Place, State]) -> Joined:
-        """Say what became of what was unfinished before the run, and give all sequences of it."""
+    def join(self, states: dict[Place, bytes], *, last: bool = False) -> Joined:
+        """Say what became of what was unfinished before the run, and give all sequences of it.
+
+        Behind the `last` run nothing continues what is unfinished at its end.
+        """
         out = Joined()
         in_order = self._in_order
         if in_order is None:
             return out
-        if self._parked is not None:
-            self._parked.take_begun(self._begin, alive=True)
-        in_order.settle()
         rules = self.compiled.rules
-        before = {(rules[number], host): state for (number, host), state in states.items()}
+        before = {(rules[number], host): pickle.loads(state) for (number, host), state in states.items()}
         continued = self._continued(before, out)
-        for place in {**in_order.lanes, **continued}:
+        for place in {**in_order.lanes, **continued} if not last else ():
             lane, machine = in_order.lanes.get(place), continued.get(place)
             if lane is not None and (machine is None or lane.last[0] > lane.first[0] + place[0].maxspan_ns):
                 machine = lane.machine
             if machine is not None and lane is not None:
                 list(machine.advance(lane.last[0]))  # only forgets: no event of these rules is rightly missing
             if machine is not None and not machine.is_empty:
-                out.states[place[0].number, place[1]] = self._portable(machine.state())
+                out.states[place[0].number, place[1]] = pickle.dumps(self._portable(machine.state()))
         for rule, sequences in in_order.completed.items():
             out.completed.setdefault(rule.number, []).extend(sequences)
         for sequences in out.completed.values():
@@ -226,7 +233,9 @@ class Run(KernelDetector):
     def let_go(self) -> None:
         """Forget everything but the events of samples."""
         self._in_order = None
-        self._heads, self._spans, self._aside = {}, {}, Aside(self._store)
+        self._heads, self._spans, self._aside = {}, {}, None
+        if self._head is not None:
+            self._head.forget_aside()
 
     def samples(self, numbers: Iterable[int]) -> dict[int, list[Sampled]]:
         """Give the events of samples, by the numbers of their rules."""
@@ -242,7 +251,7 @@ class Run(KernelDetector):
         self, before: dict[tuple[CompiledRule, str], State], out: Joined
     ) -> dict[tuple[CompiledRule, str], Machine]:
         """Let the head continue what was unfinished; sequences that begin in the run are known already."""
-        if not before:
+        if not before or self._aside is None:
             return {}
         skipping = Skipping(self.compiled)
         hits: dict[tuple[CompiledRule, str], list[Hit]] = {}
@@ -250,7 +259,7 @@ class Run(KernelDetector):
             hits[rule, host] = list(self._heads.get((rule, host), ()))
             for hit in (*state.hits(), *hits[rule, host]):
                 open_for(skipping, rule, hit, host)
-        for rule, host, hit in self._aside.found(self.compiled, skipping):
+        for rule, host, hit in self._aside.found(self.compiled, skipping, before):
             if (rule, host) in hits:
                 hits[rule, host].append(hit)
         machines = {}

@@ -14,7 +14,6 @@ from maxspan.engine.jobs.parts import Part
 from maxspan.engine.jobs.run import Joined, PartResult, Place, Run, Summary
 from maxspan.engine.kernel.compiled import CompiledRules
 from maxspan.engine.kernel.gathered import Sampled
-from maxspan.engine.kernel.machine import State
 from maxspan.rules.model import Rule
 
 
@@ -49,7 +48,8 @@ class JoinRun:
     """What was unfinished before the run is this: say what became of it. Only samples of the run are kept then."""
 
     number: int
-    states: dict[Place, State] = field(default_factory=dict)
+    states: dict[Place, bytes] = field(default_factory=dict)
+    last: bool = False
 
 
 @dataclass(slots=True)
@@ -110,7 +110,7 @@ def _answer(request: Request, runs: dict[int, Run], compiled: CompiledRules, set
             return run.take(part)
         case EndRun():
             return run.end()
-        case JoinRun(states=states):
-            joined = run.join(states)
+        case JoinRun(states=states, last=last):
+            joined = run.join(states, last=last)
             run.let_go()
             return joined

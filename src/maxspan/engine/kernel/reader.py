@@ -62,6 +62,10 @@ class Reader(ABC):
     @abstractmethod
     def _candidates(self, chunk: Chunk) -> Iterator[Candidate]: ...
 
+    def fields(self, event: bytes) -> Any:
+        """Give the fields of an event that has been read before, without what it may have been wrapped in."""
+        return flatten(decode_line(event), self._rules.decoder.wanted)
+
     def _general(self, chunk: Chunk, number: int, line: bytes) -> Candidate | None:
         """Read a line whatever it is; None for one that fulfils nothing, or cannot be read."""
         position = self._counters.events
@@ -127,9 +131,11 @@ class ScanReader(Reader):
     def waited(self, event: Parked) -> Candidate:
         """Read an event again that has waited in the scanner."""
         line, path, number, position, _ = event
-        row = self._scanning.read(line)
-        assert row is not None
-        return Candidate(0, DecodedFields(row, self._scanning, self._getters), position, path, number, raw=line)
+        return Candidate(0, self.fields(line), position, path, number, raw=line)
+
+    def fields(self, event: bytes) -> Any:
+        row = self._scanning.read(event)
+        return super().fields(event) if row is None else DecodedFields(row, self._scanning, self._getters)
 
 
 class StructReader(Reader):

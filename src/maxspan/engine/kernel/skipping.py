@@ -14,6 +14,7 @@ import msgspec
 from maxspan.engine.kernel.compiled import CompiledRule, CompiledRules, Role
 from maxspan.engine.kernel.events import DecodedFields, hosts_of, listed
 from maxspan.engine.kernel.native.scanning import Opener, Program, Scanning, Stage
+from maxspan.engine.kernel.open_hosts import Open, ScannedOpen
 from maxspan.engine.kernel.open_keys import EARLIEST, LATEST, Keys, KeysInPython, OpenKeys, Texts
 from maxspan.engine.kernel.times import time_ns
 from maxspan.engine.reference.event import FieldNames, Key
@@ -32,63 +33,6 @@ _MOST: Final = 50_000
 _MOST_ROLES: Final = 64
 #: what most rules order by: only of these, first events wait in the scanner
 _NAMES: Final = FieldNames()
-
-
-class Open:
-    """What is known of one host: until when something is open, and the latest event that was passed over.
-
-    `passed_ns` is its time, and `passed` what of it.
-    """
-
-    def __init__(self) -> None:
-        self.until_ns = EARLIEST
-        self.passed_ns = EARLIEST
-        self.passed = 0
-
-    def pass_over(self, now_ns: int, shut: int) -> None:
-        """Note what of an event was passed over."""
-        passed_ns = self.passed_ns
-        if now_ns > passed_ns:
-            self.passed_ns, self.passed = now_ns, shut
-        elif now_ns == passed_ns:
-            self.passed |= shut
-
-    def opened(self, until_ns: int) -> None:
-        """Note until when a stage is open."""
-        if until_ns > self.until_ns:
-            self.until_ns = until_ns
-
-
-class ScannedOpen(Open):
-    """The same, kept by the compiled scanner, which passes over events by itself."""
-
-    def __init__(self, scanning: Scanning, host: str) -> None:
-        self._scanning = scanning
-        self.lane = scanning.lane(host)
-
-    @property
-    def until_ns(self) -> int:
-        return self.lane.until_ns
-
-    @until_ns.setter
-    def until_ns(self, time_ns: int) -> None:
-        self.lane.until_ns = time_ns
-
-    @property
-    def passed_ns(self) -> int:
-        return self.lane.passed_ns
-
-    @passed_ns.setter
-    def passed_ns(self, time_ns: int) -> None:
-        self.lane.passed_ns = time_ns
-
-    @property
-    def passed(self) -> int:
-        return int.from_bytes(self.lane.passed, "little")
-
-    @passed.setter
-    def passed(self, mask: int) -> None:
-        self.lane.passed = self._scanning.bytes(mask)
 
 
 class Skipping:

@@ -14,6 +14,8 @@ matcher.h   texts to the words and wildcards that they fulfil
 narrowing.h what of an event continues nothing, and what may wait until something does
 skip.h      what is passed over: the hosts (lane.h), the stages (stages.h), the keys that they wait for (keys.h)
 parked.h    events that wait
+waiting.h   streams: events that wait for their turn
+aside.h     runs of a batch: what was put aside until it is known what comes before
 times.h     the usual form of a time
 row.h       one line that was read: where its fields are
 scanning    what Python answers: what a value leaves possible, in which order fields are asked
@@ -27,7 +29,7 @@ from importlib import import_module
 from types import ModuleType
 
 #: what this side agrees on with scan.c
-_INTERFACE = 6
+_INTERFACE = 7
 
 #: the compiled module, see _scan.pyi
 scan: ModuleType | None = None

@@ -28,13 +28,25 @@ typedef struct {
     uint64_t mask[];
 } Turn;
 
-/* At one host: the pieces that may never be passed over, from when on others may, until when something is open, and
- * what was passed over last. Events of `taken_ns` or before do not wait: others were looked at that are not earlier. */
+/* An event that was passed over, but that something from before a run may wait for, with the pieces of it. */
+typedef struct Aside {
+    struct Aside *next;
+    Parked *event;
+    uint64_t mask[];
+} Aside;
+
+/* At one host: until when something is open, and what was passed over last. Events of `taken_ns` or before do not wait:
+ * others were looked at that are not earlier. */
 typedef struct {
     PyObject_HEAD
-    long long from_ns, until_ns, passed_ns, taken_ns, dropped_ns;
+    long long until_ns, passed_ns, taken_ns, dropped_ns;
     size_t words;
-    uint64_t *keep, *passed;
+    uint64_t *passed;
+    /* at the head of a run: the first event that was passed over as it came, the earliest, and what was then */
+    long long since_ns, first_ns;
+    uint64_t *first;
+    Aside *aside, *aside_last, *aside_next; /* the next is the one that is asked for next */
+    Py_ssize_t aside_bytes;
     Waiting waiting;
     int64_t last_ns, last_tie; /* of the event that waits since last: its time, and its place among those of one time */
     Span *spans;
@@ -111,20 +123,35 @@ static PyObject *lane_new(PyTypeObject *type, PyObject *arguments, PyObject *Py_
     self->words = (size_t)words;
     self->name = Py_NewRef(name);
     self->latest_ns = self->released_ns = NEVER;
-    self->from_ns = self->until_ns = self->passed_ns = self->taken_ns = self->dropped_ns = self->last_ns = NEVER;
-    self->keep = calloc((size_t)words, 8);
+    self->until_ns = self->passed_ns = self->taken_ns = self->dropped_ns = self->last_ns = NEVER;
+    self->since_ns = NEVER;
+    self->first_ns = INT64_MAX;
+    self->first = calloc((size_t)words, 8);
     self->passed = calloc((size_t)words, 8);
-    if (!self->keep || !self->passed) {
+    if (!self->first || !self->passed) {
         Py_DECREF(self);
         return PyErr_NoMemory();
     }
     return (PyObject *)self;
 }
 
+static void lane_forget_aside(Lane *self)
+{
+    while (self->aside) {
+        Aside *next = self->aside->next;
+        parked_free(self->aside->event);
+        free(self->aside);
+        self->aside = next;
+    }
+    self->aside_last = self->aside_next = NULL;
+    self->aside_bytes = 0;
+}
+
 static void lane_dealloc(Lane *self)
 {
     PyTypeObject *type = Py_TYPE((PyObject *)self);
     waiting_clear(&self->waiting);
+    lane_forget_aside(self);
     for (size_t n = 0; n < self->turn_count; n++) {
         parked_free(self->turns[n]->event);
         free(self->turns[n]);
@@ -132,7 +159,7 @@ static void lane_dealloc(Lane *self)
     free(self->turns);
     free(self->spans);
     Py_XDECREF(self->name);
-    free(self->keep);
+    free(self->first);
     free(self->passed);
     ((freefunc)PyType_GetSlot(type, Py_tp_free))(self);
     Py_DECREF(type);
@@ -140,7 +167,7 @@ static void lane_dealloc(Lane *self)
 
 static PyObject *lane_mask(Lane *self, void *which)
 {
-    const uint64_t *mask = which ? self->passed : self->keep;
+    const uint64_t *mask = which ? self->passed : self->first;
     return PyBytes_FromStringAndSize((const char *)mask, (Py_ssize_t)self->words * 8);
 }
 
@@ -157,7 +184,7 @@ static int lane_set_mask(Lane *self, PyObject *bytes, void *which)
         PyErr_SetString(PyExc_ValueError, "a mask of another length");
         return -1;
     }
-    memcpy(which ? self->passed : self->keep, text, (size_t)length);
+    memcpy(which ? self->passed : self->first, text, (size_t)length);
     return 0;
 }
 
@@ -170,6 +197,21 @@ static void lane_pass(Lane *self, int64_t now_ns, const uint64_t *mask)
     } else if (now_ns == self->passed_ns)
         for (size_t n = 0; n < self->words; n++)
             self->passed[n] |= mask[n];
+}
+
+/* Copies the mask of some pieces; NULL for an error. */
+static uint64_t *own_from(size_t words, const char *bytes, Py_ssize_t length)
+{
+    if ((size_t)length != words * 8) {
+        PyErr_SetString(PyExc_ValueError, "a mask of another length");
+        return NULL;
+    }
+    uint64_t *own = malloc((size_t)length);
+    if (own)
+        memcpy(own, bytes, (size_t)length);
+    else
+        PyErr_NoMemory();
+    return own;
 }
 
 static int overlap(const uint64_t *one, const uint64_t *other, size_t words)
@@ -246,8 +288,25 @@ static PyObject *lane_spans(Lane *self, PyObject *Py_UNUSED(nothing))
     return out;
 }
 
+/* Puts an event aside; -1 without memory. */
+static int lane_put_aside(Lane *self, Parked *event, const uint64_t *mask)
+{
+    Aside *one = malloc(sizeof *one + self->words * 8);
+    if (!one)
+        return -1;
+    one->next = NULL;
+    one->event = event;
+    memcpy(one->mask, mask, self->words * 8);
+    if (self->aside_last)
+        self->aside_last->next = one;
+    else
+        self->aside = self->aside_next = one;
+    self->aside_last = one;
+    self->aside_bytes += (Py_ssize_t)(parked_size(event) + sizeof *one + self->words * 8);
+    return 0;
+}
+
 static PyMemberDef lane_members[] = {
-    {"from_ns", T_LONGLONG, offsetof(Lane, from_ns), 0, "events before this time are not passed over here"},
     {"until_ns", T_LONGLONG, offsetof(Lane, until_ns), 0, "until when something is open"},
     {"passed_ns", T_LONGLONG, offsetof(Lane, passed_ns), 0, "the latest time of an event that was passed over"},
     {"taken_ns", T_LONGLONG, offsetof(Lane, taken_ns), 0, "events up to this time do not wait here"},
@@ -256,11 +315,14 @@ static PyMemberDef lane_members[] = {
     {"released_ns", T_LONGLONG, offsetof(Lane, released_ns), 0, "of a stream: up to when events have had their turn"},
     {"attended", T_BOOL, offsetof(Lane, is_attended), 0, "of a stream: whether Python looks after the host"},
     {"bytes", T_PYSSIZET, offsetof(Lane, waiting.bytes), READONLY, "what the events that wait take"},
+    {"since_ns", T_LONGLONG, offsetof(Lane, since_ns), 0, "the time of the first event that was passed over as it came"},
+    {"first_ns", T_LONGLONG, offsetof(Lane, first_ns), 0, "the earliest time of an event that was passed over"},
+    {"aside_bytes", T_PYSSIZET, offsetof(Lane, aside_bytes), READONLY, "what the events take that were put aside"},
     {NULL, 0, 0, 0, NULL},
 };
 
 static PyGetSetDef lane_masks[] = {
-    {"keep", (getter)lane_mask, (setter)lane_set_mask, "the mask of pieces that are not passed over", NULL},
+    {"first", (getter)lane_mask, (setter)lane_set_mask, "what was passed over at `first_ns`", NULL},
     {"passed", (getter)lane_mask, (setter)lane_set_mask, "what was passed over at `passed_ns`", (void *)1},
     {NULL, NULL, NULL, NULL, NULL},
 };

@@ -2,6 +2,7 @@
 #ifndef MAXSPAN_NARROWING_H
 #define MAXSPAN_NARROWING_H
 
+#include "asking.h"
 #include "scanner.h"
 
 /* What the join keys of a line are: texts that are told apart by their hash, texts that are not, or none. */
@@ -218,7 +219,48 @@ static int look(Scanner *self, Skip *skip, Looked *event)
     return event->at_host ? 1 : PyErr_Occurred() ? -1 : 0;
 }
 
-/* Takes off a mask what the event does not continue; 0 if Python has to say that, and then nothing is changed. */
+/* Keeps of what nothing waits for at a host what something from before the run may wait for: what is found without the
+ * other runs is put aside, the rest stays in `kept`. -1 without memory. */
+static int keep_head(Skip *skip, Lane *lane, const Looked *event, const uint64_t *passed)
+{
+    int64_t now_ns = event->now_ns;
+    if (now_ns <= lane->first_ns) {
+        int same = now_ns == lane->first_ns;
+        for (size_t w = 0; w < skip->words; w++)
+            lane->first[w] = passed[w] | (same ? lane->first[w] : 0);
+        lane->first_ns = now_ns;
+    }
+    if (lane->since_ns == NEVER)
+        lane->since_ns = now_ns;
+    uint64_t any = 0, *own = skip->put;
+    memset(own, 0, skip->words * 8);
+    for (uint32_t n = 0; n < skip->head_count; n++) {
+        int64_t maxspan_ns = skip->heads[n].maxspan_ns;
+        if (lane->since_ns < INT64_MAX - maxspan_ns && now_ns > lane->since_ns + maxspan_ns)
+            break;
+        for (size_t w = 0; w < skip->words; w++)
+            own[w] |= passed[w] & skip->heads[n].own[w];
+    }
+    for (size_t w = 0; w < skip->words; w++) {
+        skip->kept[w] |= own[w] & ~skip->alone[w];
+        own[w] &= skip->alone[w];
+        any |= own[w];
+    }
+    if (!any)
+        return 0;
+    Parked *one = parked_new(event->path, event->line, event->length, 0);
+    if (!one)
+        return -1;
+    one->number = event->number;
+    one->position = event->position;
+    if (lane_put_aside(lane, one, own)) {
+        parked_free(one);
+        return -1;
+    }
+    return 0;
+}
+
+/* Takes off a mask what the event does not continue; -1 without memory. */
 static int shut(Skip *skip, const Program *program, int keeps, const Looked *event, uint64_t *mask)
 {
     uint64_t any_at_host = 0, any_across = 0;
@@ -227,8 +269,6 @@ static int shut(Skip *skip, const Program *program, int keeps, const Looked *eve
     for (uint32_t n = 0; n < program->stages; n++) {
         const Stage *stage = skip->stages + program->numbers[n];
         const Lane *lane = stage->across ? skip->every : event->at_host;
-        if (keeps && (event->now_ns < lane->from_ns || overlap(stage->own, lane->keep, skip->words)))
-            return 0;
         if (event->now_ns <= lane->until_ns && stage_is_open(stage, event->line, event->tokens, event->now_ns))
             continue;
         uint64_t *out = stage->across ? skip->across : skip->at_host, any = 0;
@@ -244,7 +284,15 @@ static int shut(Skip *skip, const Program *program, int keeps, const Looked *eve
         lane_pass(skip->every, event->now_ns, skip->across);
     for (size_t w = 0; w < skip->words; w++)
         mask[w] &= ~(skip->at_host[w] | skip->across[w]);
-    return 1;
+    if (!keeps || !skip->alone)
+        return 0;
+    memset(skip->kept, 0, skip->words * 8);
+    if ((any_at_host && keep_head(skip, event->at_host, event, skip->at_host)) ||
+        (any_across && keep_head(skip, skip->every, event, skip->across)))
+        return -1;
+    for (size_t w = 0; w < skip->words; w++)
+        mask[w] |= skip->kept[w];
+    return 0;
 }
 
 /* Gives the program of a mask that Python knows; NULL for an error. */
@@ -273,7 +321,8 @@ static uint32_t number_of_rest(Scanner *self, uint32_t given)
 }
 
 /* Gives the number of an event's mask, `given` before, without what the event does not continue, and where it `parks`
- * what may wait; at the head of a run Python `keeps` some. `known` is 0 where Python has to look. NONE for an error, or where nothing is left. */
+ * what may wait; `keeps`: not without what something from before a run may wait for. `known` is 0 where Python has to
+ * look. NONE for an error, or where nothing is left. */
 static uint32_t narrowed_number(Scanner *self, Skip *skip, int parks, int keeps, uint32_t given, Looked *event,
                                 int *known)
 {
@@ -293,10 +342,12 @@ static uint32_t narrowed_number(Scanner *self, Skip *skip, int parks, int keeps,
     }
     if (program->stages) {
         *known = look(self, skip, event);
-        if (*known > 0)
-            *known = shut(skip, program, keeps, event, self->mask);
         if (*known <= 0)
             return *known ? NONE : given;
+        if (shut(skip, program, keeps, event, self->mask)) {
+            PyErr_NoMemory();
+            return NONE;
+        }
         given = number_of_rest(self, given);
         program = given == NONE ? NULL : program_for(self, skip, given);
         if (!program)
@@ -318,6 +369,21 @@ static uint32_t narrowed_number(Scanner *self, Skip *skip, int parks, int keeps,
 static int is_ours(const Scanner *self, const Skip *skip)
 {
     return skip->words == self->words && skip->fields == self->field_count;
+}
+
+/* Whether a Skip and a Lane, as far as they are given, are of this scanner, and it is not at work. */
+static int are_ours(Scanner *self, PyObject *skip, PyObject *lane)
+{
+    if ((skip && (Py_TYPE(skip) != self->skip_type || !is_ours(self, (Skip *)skip))) ||
+        (lane && (Py_TYPE(lane) != self->lane_type || ((Lane *)lane)->words != self->words))) {
+        PyErr_SetString(PyExc_TypeError, "a Skip and a Lane of this scanner's fields and pieces are needed");
+        return 0;
+    }
+    if (self->busy) {
+        PyErr_SetString(PyExc_RuntimeError, "the scanner is at work already");
+        return 0;
+    }
+    return 1;
 }
 
 /* scanner.narrow(row, mask, skip): the same for a row, wherever it comes from; None where Python has to look. */

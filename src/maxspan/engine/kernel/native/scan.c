@@ -4,6 +4,7 @@
  * Python when it is first seen, and remembered for the bytes that it is written with. So nothing of what a rule means
  * is here; and a line that is not plain (json.h) is given back as it is.
  */
+#include "aside.h"
 #include "asking.h"
 #include "making.h"
 #include "narrowing.h"
@@ -183,6 +184,8 @@ static PyMethodDef scanner_methods[] = {
     {"changed", (PyCFunction)scanner_changed, METH_O, "Give the name of a host that Python has to look after; or None."},
     {"turn", (PyCFunction)scanner_turn, METH_VARARGS, "Give the next event of a host up to a time that is more than nothing."},
     {"turns", (PyCFunction)scanner_turns, METH_VARARGS, "Give all events of a host up to a time, as they came."},
+    {"aside", (PyCFunction)scanner_aside, METH_VARARGS, "Give the next event that was put aside at a host; or None."},
+    {"forget_aside", (PyCFunction)scanner_forget_aside, METH_O, "Forget what was put aside at a host."},
     {"tell", (PyCFunction)scanner_tell, METH_VARARGS, "Let time go on at a host."},
     {"read", (PyCFunction)scanner_read, METH_O, "Read one line; None if it is not plain."},
     {"add_plan", (PyCFunction)scanner_add_plan, METH_VARARGS, "Add a mask and the columns to ask; gives its number."},
@@ -212,7 +215,7 @@ static PyType_Spec scanner_spec = {
 /* --- the module -------------------------------------------------------------------------------------------------- */
 
 /* What Python and this file agree on: a module that was built from older files is not used (native/__init__.py). */
-#define INTERFACE 6
+#define INTERFACE 7
 
 static int module_exec(PyObject *module)
 {

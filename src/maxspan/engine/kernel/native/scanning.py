@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -98,6 +98,8 @@ class Scanning:
         self.turn: Callable[[Skip, Lane, int], tuple[int, Parked] | None] = self._scanner.turn
         self.turns: Callable[[Lane, int], list[tuple[int, Parked]]] = self._scanner.turns
         self.tell: Callable[[Skip, Lane, int], None] = self._scanner.tell
+        #: forgets what was put aside at a host
+        self.forget_aside: Callable[[Lane], None] = self._scanner.forget_aside
 
     def getter(self, *names: str) -> Getter:
         """Give what reads one field of a row, or several as a tuple: scalars, tuples of scalars, or None."""
@@ -157,6 +159,23 @@ class Scanning:
     def wait(self, skip: Skip, at_host: int, across: int, wait_ns: int) -> None:
         """Let events of a stream wait for their turn: those of pieces that join by host, and of those that do not."""
         skip.wait(self.bytes(at_host), self.bytes(across), wait_ns)
+
+    def follow(self, skip: Skip, alone: int, heads: Iterable[tuple[int, int]]) -> None:
+        """Let nothing be passed over that something from before a run may wait for, the longest maxspan first.
+
+        Events of the pieces that run `alone` are put aside, others stay.
+        """
+        masks = tuple((min(maxspan_ns, open_keys.LATEST), self.bytes(own)) for maxspan_ns, own in heads)
+        skip.follow(self.bytes(alone), masks)
+
+    def aside(self, skip: Skip | None, lane: Lane, wanted: int) -> Iterator[tuple[int, Parked]]:
+        """Give the events of a host that were put aside and have some of a mask: what of it, and the event.
+
+        Of what a Skip has open, which may change meanwhile, those that continue it; all without one.
+        """
+        mask, ask = self.bytes(wanted), self._scanner.aside
+        while (found := ask(skip, lane, mask)) is not None:
+            yield found
 
     def narrow(self, row: Row, mask: int, skip: Skip) -> int | None:
         """Leave out of a row's mask what it does not continue; None if its time or host is not so simple."""

@@ -39,6 +39,10 @@ typedef struct {
     uint32_t stage_count, opener_count, sample_count;
     Py_ssize_t sample_bytes;
     uint64_t *at_host, *across; /* of the event that is looked at: what of it is passed over */
+    /* of a run: what something from before it may wait for, by how long, the longest first; and what is put aside */
+    Head *heads;
+    uint32_t head_count;
+    uint64_t *alone, *kept, *put;
     /* of a stream: the pieces that wait for their turn, for how long, and the hosts of which events have come */
     int waits;
     uint64_t *wait_at_host, *wait_across;
@@ -138,6 +142,12 @@ static void skip_dealloc(Skip *self)
     free(self->changed);
     free(self->wait_at_host);
     free(self->wait_across);
+    for (uint32_t n = 0; n < self->head_count; n++)
+        free(self->heads[n].own);
+    free(self->heads);
+    free(self->alone);
+    free(self->kept);
+    free(self->put);
     free(self->at_host);
     free(self->across);
     free(self->lanes);
@@ -242,6 +252,43 @@ static PyObject *skip_wait(Skip *self, PyObject *arguments)
     self->wait_across = two;
     self->wait_ns = wait_ns;
     self->waits = 1;
+    Py_RETURN_NONE;
+}
+
+static PyObject *skip_follow(Skip *self, PyObject *arguments)
+{
+    const char *bytes;
+    Py_ssize_t length;
+    PyObject *heads;
+    if (!PyArg_ParseTuple(arguments, "y#O!", &bytes, &length, &PyTuple_Type, &heads))
+        return NULL;
+    if (self->alone) {
+        PyErr_SetString(PyExc_RuntimeError, "what comes before a run is said once");
+        return NULL;
+    }
+    if (PyTuple_Size(heads) > 1 << 20) {
+        PyErr_SetString(PyExc_ValueError, "no more than a million masks");
+        return NULL;
+    }
+    self->kept = calloc(self->words, 8);
+    self->put = calloc(self->words, 8);
+    self->heads = calloc((size_t)PyTuple_Size(heads) + 1, sizeof *self->heads);
+    if (!self->heads || !self->kept || !self->put)
+        return PyErr_NoMemory();
+    for (Py_ssize_t n = 0; n < PyTuple_Size(heads); n++) {
+        const char *mask;
+        Py_ssize_t size;
+        long long maxspan_ns;
+        if (!PyArg_ParseTuple(PyTuple_GetItem(heads, n), "Ly#", &maxspan_ns, &mask, &size))
+            return NULL;
+        uint64_t *own = own_from(self->words, mask, size);
+        if (!own)
+            return NULL;
+        self->heads[self->head_count++] = (Head){maxspan_ns, own};
+    }
+    self->alone = own_from(self->words, bytes, length);
+    if (!self->alone)
+        return NULL;
     Py_RETURN_NONE;
 }
 
@@ -368,6 +415,8 @@ static PyMethodDef skip_methods[] = {
     {"add_stage", (PyCFunction)skip_add_stage, METH_VARARGS, "Add a later stage; see native/scanning.py."},
     {"add_opener", (PyCFunction)skip_add_opener, METH_VARARGS, "Add what begins a sequence; see native/scanning.py."},
     {"wait", (PyCFunction)skip_wait, METH_VARARGS, "Let pieces wait for their turn: of hosts, across hosts, so long."},
+    {"follow", (PyCFunction)skip_follow, METH_VARARGS,
+     "Let nothing be passed over that something from before may wait for: a mask, and masks by maxspan."},
     {"add_sample", (PyCFunction)skip_add_sample, METH_O, "Add the mask of a rule on samples."},
     {"seen", (PyCFunction)skip_seen, METH_O, "Give the roles of a sample that events had which waited."},
     {"sampled", (PyCFunction)skip_sampled, METH_O, "Give the events of a sample that wait; they wait no longer."},

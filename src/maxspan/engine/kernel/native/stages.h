@@ -37,6 +37,12 @@ typedef struct {
     Parked *first, *last;
 } Sample;
 
+/* What something from before a run may wait for up to so long after the beginning. */
+typedef struct {
+    int64_t maxspan_ns;
+    uint64_t *own;
+} Head;
+
 static void by_free(By *by)
 {
     free(by->fields);
@@ -113,21 +119,6 @@ static int by_from(uint32_t all, PyObject *fields, PyObject *required, By *by)
             by->required[n] = (uint8_t)flags[n];
     free(flags);
     return PyErr_Occurred() ? -1 : 0;
-}
-
-/* Copies the mask of some pieces; NULL for an error. */
-static uint64_t *own_from(size_t words, const char *bytes, Py_ssize_t length)
-{
-    if ((size_t)length != words * 8) {
-        PyErr_SetString(PyExc_ValueError, "a mask of another length");
-        return NULL;
-    }
-    uint64_t *own = malloc((size_t)length);
-    if (own)
-        memcpy(own, bytes, (size_t)length);
-    else
-        PyErr_NoMemory();
-    return own;
 }
 
 #endif

@@ -177,20 +177,6 @@ static int lane_go_on(Scanner *self, Skip *skip, Lane *lane, int64_t until_ns)
     return 0;
 }
 
-static int are_ours(Scanner *self, PyObject *skip, PyObject *lane)
-{
-    if (Py_TYPE(skip) != self->skip_type || !is_ours(self, (Skip *)skip) ||
-        (lane && (Py_TYPE(lane) != self->lane_type || ((Lane *)lane)->words != self->words))) {
-        PyErr_SetString(PyExc_TypeError, "a Skip and a Lane of this scanner's fields and pieces are needed");
-        return 0;
-    }
-    if (self->busy) {
-        PyErr_SetString(PyExc_RuntimeError, "the scanner is at work already");
-        return 0;
-    }
-    return 1;
-}
-
 /* scanner.changed(skip): the name of the next host that Python has to look after, None if there is none. */
 static PyObject *scanner_changed(Scanner *self, PyObject *skip_object)
 {
