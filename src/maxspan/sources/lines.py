@@ -36,8 +36,9 @@ def line_chunks(
                 continue
         if end:
             data = b"".join((*parts, block[:end])) if parts else block[:end]
-            yield Chunk(data, path, line)
-            line += _newlines(data)
+            chunk = Chunk(data, path, line)
+            yield chunk
+            line += _newlines(data) if chunk.newlines is None else chunk.newlines
             parts, size = ([block[end:]], len(block) - end) if end < len(block) else ([], 0)
             continue
         parts.append(block)

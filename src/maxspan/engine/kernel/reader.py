@@ -127,6 +127,8 @@ class ScanReader(Reader):
             position = begin + others + row.before
             yield Candidate(mask, fields, position, path, first + row.number, raw=row.line())
         counters.events = begin + others + scan.clean
+        if chunk.data.endswith(b"\n"):
+            chunk.newlines = scan.number
 
     def waited(self, event: Parked) -> Candidate:
         """Read an event again that has waited in the scanner."""

@@ -107,6 +107,7 @@ static void scan_dealloc(Scan *scan)
 
 static PyMemberDef scan_members[] = {
     {"clean", T_PYSSIZET, offsetof(Scan, clean), READONLY, "how many lines were read so far"},
+    {"number", T_PYSSIZET, offsetof(Scan, number), READONLY, "how many lines were gone through so far"},
     {"position", T_PYSSIZET, offsetof(Scan, position), 0, "the position of the first line's event, with those that others read"},
     {NULL, 0, 0, 0, NULL},
 };
