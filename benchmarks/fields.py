@@ -142,5 +142,39 @@ def _duckdb_type(type_: Type | Tree) -> str:
     return "STRUCT(" + ", ".join(f'"{key}" {_duckdb_type(inner)}' for key, inner in type_.items()) + ")"
 
 
+def polars_schema(fields: Mapping[str, Type]) -> dict[str, Any]:
+    """Give the fields as the `schema` of Polars."""
+    return {key: _polars_type(type_) for key, type_ in tree(fields).items()}
+
+
+def _polars_type(type_: Type | Tree) -> Any:
+    import polars
+
+    if isinstance(type_, dict):
+        return polars.Struct({key: _polars_type(inner) for key, inner in type_.items()})
+    plain = {"text": polars.String, "integer": polars.Int64, "real": polars.Float64, "boolean": polars.Boolean}
+    return polars.List(polars.String) if type_ == "list" else plain[type_]
+
+
+_CLICKHOUSE: Final[dict[Type, str]] = {
+    "text": "Nullable(String)",
+    "list": "Array(Nullable(String))",
+    "integer": "Nullable(Int64)",
+    "real": "Nullable(Float64)",
+    "boolean": "Nullable(Bool)",
+}
+
+
+def clickhouse_columns(fields: Mapping[str, Type]) -> str:
+    """Write the fields as the structure of ClickHouse's `file` function."""
+    return ", ".join(f"`{key}` {_clickhouse_type(type_)}" for key, type_ in tree(fields).items())
+
+
+def _clickhouse_type(type_: Type | Tree) -> str:
+    if not isinstance(type_, dict):
+        return _CLICKHOUSE[type_]
+    return "Tuple(" + ", ".join(f"`{key}` {_clickhouse_type(inner)}" for key, inner in type_.items()) + ")"
+
+
 def _literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 Growth = dict[str, list[tuple[int, float]]]
-PEERS = ("msgspec", "google-re2", "duckdb", "eql")
+PEERS = ("msgspec", "google-re2", "duckdb", "eql", "polars", "chdb")
 _BEGIN, _END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 

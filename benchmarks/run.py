@@ -111,7 +111,7 @@ class Bench:
         return self._against(peer, "against DuckDB, the same rules as SQL", 15, "cpu")
 
     def eql(self) -> Row:
-        peer = Task("eql", self.data("easy", min(self.events, 24_000)), self.linux)
+        peer = Task("eql", self.data("easy", min(self.events, 50_000)), self.linux)
         peer.run()
         return self._against(peer, "against the package eql", 200, "seconds")
 
@@ -132,6 +132,23 @@ class Bench:
         otherwise = len(differ - peer.left_out)
         detail = f"{rules_run} rules; left out: {len(peer.left_out)} it can't run, {otherwise} it answers otherwise; "
         return Row(name, f">= {goal} x faster", f"{ratio:.0f} x", ratio >= goal, detail + _seconds(tasks, what))
+
+    def polars(self) -> Row:
+        return self._against_reading("polars", "Polars")
+
+    def chdb(self) -> Row:
+        return self._against_reading("chdb", "chDB")
+
+    def _against_reading(self, key: str, peer: str) -> Row:
+        """Compare all rules over a file with a peer that only reads their fields from it."""
+        truth = Task("counted", self.easy, self.linux)
+        truth.run()
+        tasks = {name: Task(name, self.easy, self.linux) for name in ("kernel", key)}
+        in_turn(tasks, self.repeats)
+        _same(truth.answer, tasks[key].answer)
+        ratio = tasks["kernel"].median("cpu") / tasks[key].median("cpu")
+        name = f"Linux rules, against reading their fields with {peer}"
+        return Row(name, "", f"{ratio:.2f} x", None, _seconds(tasks, "cpu"))
 
     def parquet(self) -> Row:
         data = self.easy.with_suffix(".parquet")
@@ -207,6 +224,8 @@ class Bench:
             self.two_jobs,
             self.duckdb,
             self.eql,
+            self.polars,
+            self.chdb,
             self.parquet,
             self.latency,
             self.memory,

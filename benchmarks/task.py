@@ -25,6 +25,8 @@ from maxspan.languages import plan
 from maxspan.rules.model import Rule
 
 CHUNK = 65536
+#: what readers have to find alike
+COUNTED = ("process.name", "file.path", "destination.ip")
 
 
 @dataclass(slots=True)
@@ -75,6 +77,57 @@ def floor(work: Work) -> None:
     decode = msgspec.json.Decoder(fields.struct(fields.fields_of(work.plans, data=work.data))).decode_lines
     with work.measured():
         work.out["events"] = sum(len(decode(block)) for block in work.blocks())
+
+
+def counted(work: Work) -> None:
+    """Count what the readers below are to give: events, and those with a value for some fields."""
+    import msgspec
+
+    decode = msgspec.json.Decoder(fields.struct(dict.fromkeys(COUNTED, "text"))).decode_lines
+    read = [msgspec.to_builtins(event) for block in work.blocks() for event in decode(block)]
+    have = Counter(name for event in read for name in COUNTED if _value(event, name) is not None)
+    work.out["answer"] = {"events": len(read), **have}
+
+
+def _value(event: dict[str, Any], name: str) -> Any:
+    for part in name.split("."):
+        event = (event or {}).get(part)  # type: ignore[assignment]
+    return event
+
+
+def polars(work: Work) -> None:
+    """Read the fields of the rules with Polars, all threads, and do nothing with them."""
+    import polars as pl
+
+    schema = fields.polars_schema(fields.fields_of(work.plans, data=work.data))
+    with work.measured():
+        frame = pl.read_ndjson(work.data, schema=schema)
+    have = {}
+    for name in COUNTED:
+        first, *path = name.split(".")
+        column = pl.col(first)
+        for part in path:
+            column = column.struct.field(part)
+        have[name] = frame.select(column.is_not_null().sum()).item()
+    work.out["answer"] = {"events": frame.height, **have}
+
+
+def chdb(work: Work) -> None:
+    """Read the fields of the rules with chDB (ClickHouse), all threads, and do nothing with them."""
+    import chdb as db
+
+    columns = fields.clickhouse_columns(fields.fields_of(work.plans, data=work.data))
+    source = f"file({_text(work.data)}, JSONEachRow, {_text(columns)})"
+    settings = (
+        "SETTINGS input_format_skip_unknown_fields = 1, input_format_json_ignore_unknown_keys_in_named_tuple = 1, "
+        "input_format_json_defaults_for_missing_elements_in_named_tuple = 1"
+    )
+    with work.measured():
+        db.query(f"INSERT INTO FUNCTION null({_text(columns)}) SELECT * FROM {source} {settings}")
+    asked = ", ".join(f"countIf(isNotNull(`{name.replace('.', '`.`')}`))" for name in COUNTED)
+    answer = db.query(f"SELECT count(), {asked} FROM {source} {settings}", "CSV")
+    events, *have = map(int, str(answer).strip().split(","))
+    work.out["answer"] = {"events": events, **dict(zip(COUNTED, have, strict=True))}
 
 
 def kernel(work: Work) -> None:
@@ -278,14 +331,12 @@ def load(work: Work) -> None:
     work.out["rules"] = len(rules.runnable)
 
 
-def _text(path: Path) -> str:
-    return "'" + str(path).replace("'", "''") + "'"
+def _text(text: Path | str) -> str:
+    return "'" + str(text).replace("'", "''") + "'"
 
 
-TASKS: dict[str, Callable[[Work], None]] = {
-    task.__name__: task
-    for task in (floor, kernel, jobs, latency, parquet_columns, parquet, duckdb, eql, reference, load)
-}
+WORK = (floor, counted, polars, chdb, kernel, jobs, latency, parquet_columns, parquet, duckdb, eql, reference, load)
+TASKS: dict[str, Callable[[Work], None]] = {task.__name__: task for task in WORK}
 
 
 def main() -> None:
