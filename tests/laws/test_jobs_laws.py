@@ -179,6 +179,24 @@ def test_what_a_border_may_cut(rules: list[Rule], events: list[tuple[int, str]],
     assert joined(rules, chunks, {cut})[0] == expected
 
 
+@pytest.mark.parametrize(
+    "stages, events, cuts",
+    [
+        ((A, B), [(0, "a"), (2, "b"), (1, "b")], {1, 2}),
+        ((A, B), [(0, "a"), (2, "b"), (30, "c"), (1, "b")], {1, 2, 3}),
+        ((A, B, B), [(0, "a"), (1, "b"), (3, "b"), (2, "b")], {1, 2, 3}),
+    ],
+)
+def test_what_was_continued_by_a_later_event_comes_to_an_end(
+    stages: tuple[plan.Stage, ...], events: list[tuple[int, str]], cuts: set[int]
+) -> None:
+    """Nothing is left of a sequence that an event was put aside for; an earlier one comes behind the next border."""
+    rules, chunks = _sequence(*stages), _chunks(*events)
+    expected, _ = one_process(rules, chunks)
+    assert [len(match.events) for match in expected] == [len(stages)]
+    assert joined(rules, chunks, cuts)[0] == expected
+
+
 @pytest.mark.parametrize("at_ms, found", [(4_900, 1), (5_000, 1), (5_001, 0)])
 @pytest.mark.parametrize("many", [0, 1 << 20])
 def test_the_head_of_a_run_is_as_long_as_a_maxspan(

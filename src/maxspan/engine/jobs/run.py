@@ -70,10 +70,14 @@ class Summary:
 
 @dataclass(slots=True)
 class Joined:
-    """What a run tells once it knows: complete sequences by rule, and what is unfinished at its end, in bytes."""
+    """What a run tells once it knows: complete sequences by rule, and what is unfinished at its end, in bytes.
+
+    `reached` are the last events that were put aside and have a part in what was unfinished before.
+    """
 
     completed: dict[int, list[Completed]] = field(default_factory=dict)
     states: dict[Place, bytes] = field(default_factory=dict)
+    reached: dict[Place, Ordinal] = field(default_factory=dict)
     failure: str = ""
 
 
@@ -262,6 +266,8 @@ class Run(KernelDetector):
         for rule, host, hit in self._aside.found(self.compiled, skipping, before):
             if (rule, host) in hits:
                 hits[rule, host].append(hit)
+                place = rule.number, host
+                out.reached[place] = max(hit.ordinal, out.reached.get(place, hit.ordinal))
         machines = {}
         for (rule, host), state in before.items():
             machine = machines[rule, host] = new_machine(rule)
