@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,6 +16,7 @@ from maxspan.engine.jobs.detector import JobsDetector
 from maxspan.engine.jobs.joining import Joining
 from maxspan.engine.jobs.parts import Part
 from maxspan.engine.jobs.run import Run
+from maxspan.engine.kernel import native
 from maxspan.engine.kernel.compiled import CompiledRules
 from maxspan.engine.kernel.detector import KernelDetector
 from maxspan.engine.match import RuleMatch
@@ -212,3 +213,24 @@ def test_the_head_of_a_run_is_as_long_as_a_maxspan(
         matches, _ = joined(rules, chunks, {cut})
         assert [match.join_keys for match in matches if match.join_keys[0] == "x"] == [("x", "1")] * found
         assert matches == one_process(rules, chunks)[0]
+
+
+@pytest.mark.skipif(native.scan is None, reason="without the scanner nothing is put aside there")
+def test_what_is_put_aside_has_a_bound_within_a_part_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is read as a whole is one part, whatever its size."""
+    most = 20_000
+    monkeypatch.setattr("maxspan.engine.kernel.order._SAMPLES", 1)
+    monkeypatch.setattr("maxspan.engine.jobs.aside._MOST_BYTES", most)
+    rules = waiting.rules_of("sequence by host.id, k with maxspan=1h [a where true] [b where true]")
+    lines = [*waiting.warm([]), *(waiting.line(n, "b", f'"{n}"') for n in range(1000))]
+    run = Run(CompiledRules(rules), 1, ordered=True, chunk_bytes=65536)
+    taken: list[int] = []
+
+    def chunks() -> Iterator[Chunk]:
+        for number, one in enumerate(lines):
+            assert run._head is not None
+            taken.append(run._head.aside_bytes)
+            yield Chunk(one, first_line=number + 1)
+
+    run.take(Part("chunks", chunks=chunks()))  # type: ignore[arg-type]
+    assert most < max(taken) < 2 * most

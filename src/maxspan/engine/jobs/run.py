@@ -16,7 +16,7 @@ from maxspan.engine.kernel.events import Candidate
 from maxspan.engine.kernel.gathered import Gathered, Limited, Sampled
 from maxspan.engine.kernel.in_order import InOrder, new_machine
 from maxspan.engine.kernel.machine import Completed, Hit, Machine, State
-from maxspan.engine.kernel.parked import ParkedEvents
+from maxspan.engine.kernel.parked import LOOK_AFTER, ParkedEvents
 from maxspan.engine.kernel.reader import ScanReader, make_reader
 from maxspan.engine.kernel.skipping import Skipping
 from maxspan.engine.match import RuleMatch
@@ -123,7 +123,9 @@ class Run(KernelDetector):
         first_line = self._lines + 1 if part.kind == "range" and part.path == self._path else 1
         self._lines = first_line - 1
         self._path = part.path
-        for chunk in part.read(result.source_problems, self._chunk_bytes, first_line):
+        for number, chunk in enumerate(part.read(result.source_problems, self._chunk_bytes, first_line)):
+            if self._aside is not None and number % LOOK_AFTER == 0:
+                self._aside.relieve()
             result.chunks.append([_row(match, self._numbers) for match in self.feed(chunk)])
         if part.kind == "range":
             self._lines += part.lines
