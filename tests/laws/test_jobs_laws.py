@@ -26,6 +26,7 @@ from maxspan.sources.chunk import Chunk
 from maxspan.sources.files import EventFiles
 from tests.engine.sequences import START, lines, queries, rules_of
 from tests.kernel import waiting
+from tests.kernel.asked import resident
 
 
 def one_process(rules: Sequence[Rule], chunks: Sequence[Chunk]) -> tuple[list[RuleMatch], Counters]:
@@ -234,3 +235,26 @@ def test_what_is_put_aside_has_a_bound_within_a_part_too(monkeypatch: pytest.Mon
 
     run.take(Part("chunks", chunks=chunks()))  # type: ignore[arg-type]
     assert most < max(taken) < 2 * most
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory in use is read from /proc")
+@pytest.mark.parametrize("more", [(), ("sample by k [a where true] [c where true]",)])
+def test_runs_that_are_over_take_no_memory(monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]) -> None:
+    """What is piped in comes in short runs, as many as there may be; of samples only their events stay."""
+    monkeypatch.setattr("maxspan.engine.kernel.order._SAMPLES", 1)
+    rules = waiting.rules_of("sequence by k with maxspan=5s [b where true] [c where true]", *more)
+    compiled, runs, before = CompiledRules(rules), [], 0
+    for number in range(25):
+        run = Run(compiled, number, ordered=True, chunk_bytes=65536)
+        given_ = [waiting.line(60_000 * number + n, "b", f'"{n}"') for n in range(4000)]
+        given_ += [waiting.line(60_000 * number + 4000, what, '"9999"') for what in "ac"]
+        run.take(Part("chunks", chunks=(Chunk(b"\n".join(given_)),)))
+        run.end()
+        run.join({})
+        run.let_go()
+        runs.append(run)
+        if number == 4:
+            before = resident()
+    assert resident() - before < 6 << 20
+    samples = [run.samples([rule.number for rule in compiled.rules[1:]]) for run in runs]
+    assert [[len(items) for items in one.values()] for one in samples] == [[2] * len(more)] * 25

@@ -240,8 +240,11 @@ class Run(KernelDetector):
         """Forget everything but the events of samples."""
         self._in_order = None
         self._heads, self._spans, self._aside = {}, {}, None
+        self._gathered = Gathered(self._store)
+        self._reader.end()
         if self._head is not None:
-            self._head.forget_aside()
+            self._head.keep_samples()
+        self._store.close()
 
     def samples(self, numbers: Iterable[int]) -> dict[int, list[Sampled]]:
         """Give the events of samples, by the numbers of their rules."""

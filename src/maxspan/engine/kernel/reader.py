@@ -59,6 +59,10 @@ class Reader(ABC):
             self._rules.tree.between_events()
         return self._candidates(chunk)
 
+    def end(self) -> None:
+        """Let go of what is passed over: no chunk comes any more, only events that have been read before."""
+        self._skipping = None
+
     @abstractmethod
     def _candidates(self, chunk: Chunk) -> Iterator[Candidate]: ...
 
@@ -127,6 +131,10 @@ class ScanReader(Reader):
             position = begin + others + row.before
             yield Candidate(mask, fields, position, path, first + row.number, raw=row.line())
         counters.events = begin + others + scan.clean
+
+    def end(self) -> None:
+        super().end()
+        self._skip = None
 
     def waited(self, event: Parked) -> Candidate:
         """Read an event again that has waited in the scanner."""
