@@ -126,6 +126,22 @@ def test_late_events_are_counted_and_left_out() -> None:
     assert stream.counters.late == 1
 
 
+@pytest.mark.parametrize("key", ["host.id", "n"])
+@pytest.mark.parametrize("pause", [False, True])
+def test_no_event_is_late_where_none_has_come_before(key: str, pause: bool) -> None:
+    """Time that goes on without events makes late what comes then, but not at hosts of which nothing has come."""
+    query = plan.SequenceQuery((plan.Field(key),), (plan.Stage("a", plan.TRUE), plan.Stage("b", plan.TRUE)), 5 * 10**9)
+    rules = rules_of([query])
+    stream = KernelDetector(rules, stream=True, lateness_ns=1_000_000_000)
+    if pause:
+        stream.snapshot()
+    assert stream.advance(60 * 10**9) == []
+    lines = [f'{{"@timestamp":"1970-01-01T00:00:0{n}Z","event":{{"category":"{c}"}}' for n, c in ((7, "a"), (8, "b"))]
+    lines = [f'{line},"host":{{"id":"x"}},"n":"1"}}' for line in lines]
+    assert len(run(stream, [line.encode() for line in lines], 1)) == 1
+    assert stream.counters.late == 0
+
+
 def test_an_event_that_is_exactly_as_late_as_allowed_finds_its_place() -> None:
     query = plan.SequenceQuery((), (plan.Stage("a", plan.TRUE), plan.Stage("b", plan.TRUE)), 5_000_000_000)
     rules = rules_of([query])

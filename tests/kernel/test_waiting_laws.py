@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,10 @@ from hypothesis import strategies as st
 
 from maxspan.engine.kernel.detector import KernelDetector
 from maxspan.engine.reference.detector import ReferenceDetector
-from tests.kernel.waiting import events, line, rules_of, run, sample, sequence, warm
+from maxspan.prover.judge import signature
+from maxspan.rules.model import Rule
+from maxspan.sources.chunk import Chunk
+from tests.kernel.waiting import BEGIN, events, line, rules_of, run, sample, sequence, warm
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -70,3 +74,43 @@ def test_what_waits_is_found(queries: list[str], lines: list[bytes], size: int, 
     if odd:
         lines[-4:-4] = [b"{ broken", json.dumps({"_source": json.loads(lines[-1])}).encode()]
     assert run(KernelDetector(rules), lines, size) == run(ReferenceDetector(rules), lines, size)
+
+
+def _stream(
+    rules: Sequence[Rule], lines: list[bytes], size: int, lateness_ns: int, seed: int
+) -> tuple[list[str], object]:
+    """Run a stream with pauses, snapshots and time that goes on; gives what each step found, and the counters."""
+    chance = random.Random(seed)
+    stream = KernelDetector(rules, stream=True, lateness_ns=lateness_ns)
+    steps = []
+    for begin in range(0, len(lines), size):
+        found = stream.feed(Chunk(b"\n".join(lines[begin : begin + size]) + b"\n", first_line=begin + 1))
+        what = chance.random()
+        if what < 0.1:
+            found += stream.advance((BEGIN + chance.choice([0, 10_000, 12_000, 20_000, 70_000])) * 1_000_000)
+        elif what < 0.2:
+            stream = KernelDetector.restore(rules, stream.snapshot(), lateness_ns=lateness_ns)
+        elif what < 0.25:
+            stream.snapshot()
+        steps.append(found)
+    steps.append(stream.finish())
+    return [repr(sorted(map(signature, found), key=repr)) for found in steps], stream.counters
+
+
+@given(
+    st.lists(st.one_of(sequence(), sequence(), sample()), min_size=1, max_size=4),
+    events(),
+    st.sampled_from([1, 3]),
+    st.sampled_from([0, 1, 500, 1000, 5000, 100_000]),
+    st.integers(0, 2**32),
+)
+def test_a_stream_is_the_same_without_the_scanner(
+    queries: list[str], lines: list[bytes], size: int, lateness_ms: int, seed: int
+) -> None:
+    """At each step, whatever is late, with time that goes on, and from snapshots."""
+    rules = rules_of(*queries)
+    given_ = rules, warm(lines), size, lateness_ms * 1_000_000, seed
+    found = _stream(*given_)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("maxspan.engine.kernel.native.scan", None)
+        assert found == _stream(*given_)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,6 +16,7 @@ from maxspan.engine.jobs.detector import JobsDetector
 from maxspan.engine.jobs.joining import Joining
 from maxspan.engine.jobs.parts import Part
 from maxspan.engine.jobs.run import Run
+from maxspan.engine.kernel import native
 from maxspan.engine.kernel.compiled import CompiledRules
 from maxspan.engine.kernel.detector import KernelDetector
 from maxspan.engine.match import RuleMatch
@@ -25,6 +26,7 @@ from maxspan.sources.chunk import Chunk
 from maxspan.sources.files import EventFiles
 from tests.engine.sequences import START, lines, queries, rules_of
 from tests.kernel import waiting
+from tests.kernel.asked import resident
 
 
 def one_process(rules: Sequence[Rule], chunks: Sequence[Chunk]) -> tuple[list[RuleMatch], Counters]:
@@ -179,6 +181,24 @@ def test_what_a_border_may_cut(rules: list[Rule], events: list[tuple[int, str]],
     assert joined(rules, chunks, {cut})[0] == expected
 
 
+@pytest.mark.parametrize(
+    "stages, events, cuts",
+    [
+        ((A, B), [(0, "a"), (2, "b"), (1, "b")], {1, 2}),
+        ((A, B), [(0, "a"), (2, "b"), (30, "c"), (1, "b")], {1, 2, 3}),
+        ((A, B, B), [(0, "a"), (1, "b"), (3, "b"), (2, "b")], {1, 2, 3}),
+    ],
+)
+def test_what_was_continued_by_a_later_event_comes_to_an_end(
+    stages: tuple[plan.Stage, ...], events: list[tuple[int, str]], cuts: set[int]
+) -> None:
+    """Nothing is left of a sequence that an event was put aside for; an earlier one comes behind the next border."""
+    rules, chunks = _sequence(*stages), _chunks(*events)
+    expected, _ = one_process(rules, chunks)
+    assert [len(match.events) for match in expected] == [len(stages)]
+    assert joined(rules, chunks, cuts)[0] == expected
+
+
 @pytest.mark.parametrize("at_ms, found", [(4_900, 1), (5_000, 1), (5_001, 0)])
 @pytest.mark.parametrize("many", [0, 1 << 20])
 def test_the_head_of_a_run_is_as_long_as_a_maxspan(
@@ -194,3 +214,47 @@ def test_the_head_of_a_run_is_as_long_as_a_maxspan(
         matches, _ = joined(rules, chunks, {cut})
         assert [match.join_keys for match in matches if match.join_keys[0] == "x"] == [("x", "1")] * found
         assert matches == one_process(rules, chunks)[0]
+
+
+@pytest.mark.skipif(native.scan is None, reason="without the scanner nothing is put aside there")
+def test_what_is_put_aside_has_a_bound_within_a_part_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is read as a whole is one part, whatever its size."""
+    most = 20_000
+    monkeypatch.setattr("maxspan.engine.kernel.order._SAMPLES", 1)
+    monkeypatch.setattr("maxspan.engine.jobs.aside._MOST_BYTES", most)
+    rules = waiting.rules_of("sequence by host.id, k with maxspan=1h [a where true] [b where true]")
+    lines = [*waiting.warm([]), *(waiting.line(n, "b", f'"{n}"') for n in range(1000))]
+    run = Run(CompiledRules(rules), 1, ordered=True, chunk_bytes=65536)
+    taken: list[int] = []
+
+    def chunks() -> Iterator[Chunk]:
+        for number, one in enumerate(lines):
+            assert run._head is not None
+            taken.append(run._head.aside_bytes)
+            yield Chunk(one, first_line=number + 1)
+
+    run.take(Part("chunks", chunks=chunks()))  # type: ignore[arg-type]
+    assert most < max(taken) < 2 * most
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory in use is read from /proc")
+@pytest.mark.parametrize("more", [(), ("sample by k [a where true] [c where true]",)])
+def test_runs_that_are_over_take_no_memory(monkeypatch: pytest.MonkeyPatch, more: tuple[str, ...]) -> None:
+    """What is piped in comes in short runs, as many as there may be; of samples only their events stay."""
+    monkeypatch.setattr("maxspan.engine.kernel.order._SAMPLES", 1)
+    rules = waiting.rules_of("sequence by k with maxspan=5s [b where true] [c where true]", *more)
+    compiled, runs, before = CompiledRules(rules), [], 0
+    for number in range(25):
+        run = Run(compiled, number, ordered=True, chunk_bytes=65536)
+        given_ = [waiting.line(60_000 * number + n, "b", f'"{n}"') for n in range(4000)]
+        given_ += [waiting.line(60_000 * number + 4000, what, '"9999"') for what in "ac"]
+        run.take(Part("chunks", chunks=(Chunk(b"\n".join(given_)),)))
+        run.end()
+        run.join({})
+        run.let_go()
+        runs.append(run)
+        if number == 4:
+            before = resident()
+    assert resident() - before < 6 << 20
+    samples = [run.samples([rule.number for rule in compiled.rules[1:]]) for run in runs]
+    assert [[len(items) for items in one.values()] for one in samples] == [[2] * len(more)] * 25

@@ -52,6 +52,7 @@ class HeadSkipping(Skipping):
         #: longest first: what may still be waited for up to so long after the beginning
         self._heads = sorted(by_maxspan.items(), reverse=True)
         self._asks = rules.getter(TIME, HOST)
+        self._left: dict[CompiledRule, list[Parked]] | None = None
 
     def _tell(self, skip: Skip, scanning: Scanning) -> None:
         super()._tell(skip, scanning)
@@ -131,3 +132,15 @@ class HeadSkipping(Skipping):
         for _, lane in self.lanes():
             if self._scanning is not None:
                 self._scanning.forget_aside(lane)
+
+    # --- what is left of a run that is over ---------------------------------------------------------------------------
+
+    def keep_samples(self) -> None:
+        """Let go of the scanner's part with all but the events of samples: nothing is passed over any more."""
+        self._left = {rule: events for rule in self._sample_numbers if (events := self.sampled(rule))}
+        self._skip = None
+        self._open, self._keys, self._opens = {}, {}, {}
+        self.waiting, self._asked = {}, {}
+
+    def sampled(self, rule: CompiledRule) -> list[Parked]:
+        return super().sampled(rule) if self._left is None else self._left.pop(rule, [])

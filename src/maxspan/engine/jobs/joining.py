@@ -157,8 +157,9 @@ class Joining:
 
     def join(self, number: int, last: Part, summary: Summary, joined: Joined) -> None:
         """Take what a run found once it knew what was unfinished before it."""
-        for place, (_, latest) in summary.places.items():
-            self._last[place] = max(latest, self._last.get(place, latest))
+        latest = [(place, last) for place, (_, last) in summary.places.items()]
+        for place, ordinal in (*latest, *joined.reached.items()):
+            self._last[place] = max(ordinal, self._last.get(place, ordinal))
         for place in [place for place in self._states if place in summary.places or place[1] in summary.shut]:
             del self._states[place]
         self._states.update(joined.states)

@@ -16,7 +16,7 @@ from maxspan.engine.kernel.events import Candidate
 from maxspan.engine.kernel.gathered import Gathered, Limited, Sampled
 from maxspan.engine.kernel.in_order import InOrder, new_machine
 from maxspan.engine.kernel.machine import Completed, Hit, Machine, State
-from maxspan.engine.kernel.parked import ParkedEvents
+from maxspan.engine.kernel.parked import LOOK_AFTER, ParkedEvents
 from maxspan.engine.kernel.reader import ScanReader, make_reader
 from maxspan.engine.kernel.skipping import Skipping
 from maxspan.engine.match import RuleMatch
@@ -70,10 +70,14 @@ class Summary:
 
 @dataclass(slots=True)
 class Joined:
-    """What a run tells once it knows: complete sequences by rule, and what is unfinished at its end, in bytes."""
+    """What a run tells once it knows: complete sequences by rule, and what is unfinished at its end, in bytes.
+
+    `reached` are the last events that were put aside and have a part in what was unfinished before.
+    """
 
     completed: dict[int, list[Completed]] = field(default_factory=dict)
     states: dict[Place, bytes] = field(default_factory=dict)
+    reached: dict[Place, Ordinal] = field(default_factory=dict)
     failure: str = ""
 
 
@@ -119,7 +123,9 @@ class Run(KernelDetector):
         first_line = self._lines + 1 if part.kind == "range" and part.path == self._path else 1
         self._lines = first_line - 1
         self._path = part.path
-        for chunk in part.read(result.source_problems, self._chunk_bytes, first_line):
+        for number, chunk in enumerate(part.read(result.source_problems, self._chunk_bytes, first_line)):
+            if self._aside is not None and number % LOOK_AFTER == 0:
+                self._aside.relieve()
             result.chunks.append([_row(match, self._numbers) for match in self.feed(chunk)])
         if part.kind == "range":
             self._lines += part.lines
@@ -234,8 +240,11 @@ class Run(KernelDetector):
         """Forget everything but the events of samples."""
         self._in_order = None
         self._heads, self._spans, self._aside = {}, {}, None
+        self._gathered = Gathered(self._store)
+        self._reader.end()
         if self._head is not None:
-            self._head.forget_aside()
+            self._head.keep_samples()
+        self._store.close()
 
     def samples(self, numbers: Iterable[int]) -> dict[int, list[Sampled]]:
         """Give the events of samples, by the numbers of their rules."""
@@ -262,6 +271,8 @@ class Run(KernelDetector):
         for rule, host, hit in self._aside.found(self.compiled, skipping, before):
             if (rule, host) in hits:
                 hits[rule, host].append(hit)
+                place = rule.number, host
+                out.reached[place] = max(hit.ordinal, out.reached.get(place, hit.ordinal))
         machines = {}
         for (rule, host), state in before.items():
             machine = machines[rule, host] = new_machine(rule)

@@ -59,6 +59,10 @@ class Reader(ABC):
             self._rules.tree.between_events()
         return self._candidates(chunk)
 
+    def end(self) -> None:
+        """Let go of what is passed over: no chunk comes any more, only events that have been read before."""
+        self._skipping = None
+
     @abstractmethod
     def _candidates(self, chunk: Chunk) -> Iterator[Candidate]: ...
 
@@ -129,6 +133,10 @@ class ScanReader(Reader):
         counters.events = begin + others + scan.clean
         if chunk.data.endswith(b"\n"):
             chunk.newlines = scan.number
+
+    def end(self) -> None:
+        super().end()
+        self._skip = None
 
     def waited(self, event: Parked) -> Candidate:
         """Read an event again that has waited in the scanner."""

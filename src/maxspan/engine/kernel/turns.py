@@ -10,6 +10,7 @@ from maxspan.engine.kernel.events import Candidate
 from maxspan.engine.kernel.hits import hit_of, survivor_of
 from maxspan.engine.kernel.machine import Hit
 from maxspan.engine.kernel.native.scanning import Scanning
+from maxspan.engine.kernel.open_keys import EARLIEST
 from maxspan.engine.kernel.parked import ParkedEvents
 from maxspan.engine.kernel.reader import ScanReader
 from maxspan.engine.kernel.skipping import Skipping
@@ -97,8 +98,8 @@ class ScannedTurns(Turns):
         return lane
 
     def names(self) -> list[str]:
-        """Give the names of all lanes."""
-        return [name for name, _ in self._opened.lanes()]
+        """Give the names of all lanes that an event has come to."""
+        return [name for name, lane in self._opened.lanes() if lane.latest_ns > EARLIEST]
 
     def changed(self) -> Iterator[str]:
         """Give the names of lanes that have to be looked after, now that events have come."""
@@ -106,9 +107,9 @@ class ScannedTurns(Turns):
             yield name
 
     def advance(self, now_ns: int) -> None:
-        """Let time go on for all lanes."""
-        for _, lane in self._opened.lanes():
-            self._scanning.tell(self._skip, lane, now_ns)
+        """Let time go on for all lanes that an event has come to."""
+        for name in self.names():
+            self._scanning.tell(self._skip, self.lane(name), now_ns)
 
     def turn(self, lane: Lane, name: str, until_ns: int) -> Iterable[tuple[CompiledRule, Hit]] | None:
         """Give what the next event up to a time is to sequences that is more than nothing; None if there is none."""

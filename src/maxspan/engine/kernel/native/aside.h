@@ -43,7 +43,7 @@ static PyObject *scanner_aside(Scanner *self, PyObject *arguments)
     if (!wanted)
         return NULL;
     PyObject *out = NULL;
-    self->busy = 1;
+    self->busy = lane->is_busy = 1;
     while (!out && lane->aside_next) {
         const Aside *one = lane->aside_next;
         uint32_t given = aside_number(self, skip == Py_None ? NULL : (Skip *)skip, one, wanted);
@@ -57,7 +57,7 @@ static PyObject *scanner_aside(Scanner *self, PyObject *arguments)
         if (given != NONE && !out)
             break;
     }
-    self->busy = 0;
+    self->busy = lane->is_busy = 0;
     free(wanted);
     if (out || PyErr_Occurred())
         return out;

@@ -58,7 +58,7 @@ typedef struct {
     size_t turn_count, turn_room;
     long long latest_ns, released_ns;
     PyObject *name;
-    char is_attended, is_changed;
+    char is_attended, is_changed, is_busy; /* `is_busy`: while Python is asked about an event that is here */
 } Lane;
 
 /* Forgets what can no longer be continued by events at a time or later. */

@@ -379,7 +379,7 @@ static int are_ours(Scanner *self, PyObject *skip, PyObject *lane)
         PyErr_SetString(PyExc_TypeError, "a Skip and a Lane of this scanner's fields and pieces are needed");
         return 0;
     }
-    if (self->busy) {
+    if (self->busy || (lane && ((Lane *)lane)->is_busy)) {
         PyErr_SetString(PyExc_RuntimeError, "the scanner is at work already");
         return 0;
     }

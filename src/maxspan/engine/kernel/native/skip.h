@@ -142,9 +142,7 @@ static void skip_dealloc(Skip *self)
     free(self->changed);
     free(self->wait_at_host);
     free(self->wait_across);
-    for (uint32_t n = 0; n < self->head_count; n++)
-        free(self->heads[n].own);
-    free(self->heads);
+    heads_free(self->heads, self->head_count);
     free(self->alone);
     free(self->kept);
     free(self->put);
@@ -259,37 +257,31 @@ static PyObject *skip_follow(Skip *self, PyObject *arguments)
 {
     const char *bytes;
     Py_ssize_t length;
-    PyObject *heads;
-    if (!PyArg_ParseTuple(arguments, "y#O!", &bytes, &length, &PyTuple_Type, &heads))
+    PyObject *masks;
+    uint32_t count = 0;
+    if (!PyArg_ParseTuple(arguments, "y#O!", &bytes, &length, &PyTuple_Type, &masks))
         return NULL;
-    if (self->alone) {
+    uint64_t *alone = own_from(self->words, bytes, length);
+    Head *heads = alone ? heads_from(self->words, masks, &count) : NULL;
+    uint64_t *kept = calloc(self->words, 8), *put = calloc(self->words, 8);
+    if (heads && (!kept || !put))
+        PyErr_NoMemory();
+    else if (heads && self->alone)
         PyErr_SetString(PyExc_RuntimeError, "what comes before a run is said once");
-        return NULL;
+    else if (heads) {
+        self->alone = alone;
+        self->heads = heads;
+        self->head_count = count;
+        self->kept = kept;
+        self->put = put;
+        Py_RETURN_NONE;
     }
-    if (PyTuple_Size(heads) > 1 << 20) {
-        PyErr_SetString(PyExc_ValueError, "no more than a million masks");
-        return NULL;
-    }
-    self->kept = calloc(self->words, 8);
-    self->put = calloc(self->words, 8);
-    self->heads = calloc((size_t)PyTuple_Size(heads) + 1, sizeof *self->heads);
-    if (!self->heads || !self->kept || !self->put)
-        return PyErr_NoMemory();
-    for (Py_ssize_t n = 0; n < PyTuple_Size(heads); n++) {
-        const char *mask;
-        Py_ssize_t size;
-        long long maxspan_ns;
-        if (!PyArg_ParseTuple(PyTuple_GetItem(heads, n), "Ly#", &maxspan_ns, &mask, &size))
-            return NULL;
-        uint64_t *own = own_from(self->words, mask, size);
-        if (!own)
-            return NULL;
-        self->heads[self->head_count++] = (Head){maxspan_ns, own};
-    }
-    self->alone = own_from(self->words, bytes, length);
-    if (!self->alone)
-        return NULL;
-    Py_RETURN_NONE;
+    free(alone);
+    if (heads)
+        heads_free(heads, count);
+    free(kept);
+    free(put);
+    return NULL;
 }
 
 static Sample *sample_at(Skip *self, PyObject *number)

@@ -121,4 +121,43 @@ static int by_from(uint32_t all, PyObject *fields, PyObject *required, By *by)
     return PyErr_Occurred() ? -1 : 0;
 }
 
+static void heads_free(Head *heads, uint32_t count)
+{
+    for (uint32_t n = 0; n < count; n++)
+        free(heads[n].own);
+    free(heads);
+}
+
+/* Reads masks by maxspan; NULL for an error. */
+static Head *heads_from(size_t words, PyObject *tuple, uint32_t *count)
+{
+    Py_ssize_t most = PyTuple_Size(tuple);
+    if (most > 1 << 20) {
+        PyErr_SetString(PyExc_ValueError, "no more than a million masks");
+        return NULL;
+    }
+    Head *heads = calloc((size_t)most + 1, sizeof *heads);
+    if (!heads)
+        PyErr_NoMemory();
+    for (*count = 0; heads && *count < most; ++*count) {
+        PyObject *item = PyTuple_GetItem(tuple, *count);
+        const char *mask;
+        Py_ssize_t size;
+        long long maxspan_ns = 0;
+        uint64_t *own = NULL;
+        if (!PyTuple_Check(item))
+            PyErr_SetString(PyExc_TypeError, "tuples of a maxspan and a mask are needed");
+        else if (PyArg_ParseTuple(item, "Ly#", &maxspan_ns, &mask, &size) && maxspan_ns < 0)
+            PyErr_SetString(PyExc_ValueError, "a maxspan is not negative");
+        else if (!PyErr_Occurred())
+            own = own_from(words, mask, size);
+        heads[*count] = (Head){maxspan_ns, own};
+        if (!own) {
+            heads_free(heads, *count);
+            return NULL;
+        }
+    }
+    return heads;
+}
+
 #endif

@@ -185,18 +185,22 @@ static PyObject *scanner_changed(Scanner *self, PyObject *skip_object)
     Skip *skip = (Skip *)skip_object;
     while (skip->changed_count) {
         Lane *lane = skip->changed[skip->changed_count - 1];
-        int64_t until_ns = lane->latest_ns > NEVER + skip->wait_ns ? lane->latest_ns - skip->wait_ns : NEVER;
-        self->busy = 1;
-        int left = lane->is_attended ? 1 : lane_go_on(self, skip, lane, until_ns);
-        self->busy = 0;
-        if (left < 0)
+        if (!are_ours(self, skip_object, (PyObject *)lane))
             return NULL;
+        skip->changed_count--; /* others may change while Python is asked */
+        lane->is_changed = 0;
+        int64_t until_ns = lane->latest_ns > NEVER + skip->wait_ns ? lane->latest_ns - skip->wait_ns : NEVER;
+        self->busy = lane->is_busy = 1;
+        int left = lane->is_attended ? 1 : lane_go_on(self, skip, lane, until_ns);
+        self->busy = lane->is_busy = 0;
         if (!left && until_ns > lane->released_ns)
             lane->released_ns = until_ns;
-        skip->changed_count--;
-        lane->is_changed = 0;
-        PyObject *name = left ? Py_NewRef(lane->name) : NULL;
+        if (left < 0) /* it is looked at again; without memory for that it is with its next event */
+            lane_changed(skip, lane, lane->latest_ns);
+        PyObject *name = left > 0 ? Py_NewRef(lane->name) : NULL;
         Py_DECREF(lane);
+        if (left < 0)
+            return NULL;
         if (name)
             return name;
     }
@@ -217,16 +221,17 @@ static PyObject *turn_item(Scanner *self, Turn *turn)
 /* scanner.turn(skip, lane, until_ns): the next event of a host that continues something, None if there is none. */
 static PyObject *scanner_turn(Scanner *self, PyObject *arguments)
 {
-    PyObject *skip, *lane;
+    PyObject *skip, *lane_object;
     long long until_ns;
-    if (!PyArg_ParseTuple(arguments, "OOL", &skip, &lane, &until_ns) || !are_ours(self, skip, lane))
+    if (!PyArg_ParseTuple(arguments, "OOL", &skip, &lane_object, &until_ns) || !are_ours(self, skip, lane_object))
         return NULL;
-    self->busy = 1;
-    int left = lane_go_on(self, (Skip *)skip, (Lane *)lane, until_ns);
-    PyObject *out = left > 0 ? turn_item(self, ((Lane *)lane)->turns[0]) : NULL;
-    self->busy = 0;
+    Lane *lane = (Lane *)lane_object;
+    self->busy = lane->is_busy = 1;
+    int left = lane_go_on(self, (Skip *)skip, lane, until_ns);
+    PyObject *out = left > 0 ? turn_item(self, lane->turns[0]) : NULL;
+    self->busy = lane->is_busy = 0;
     if (out)
-        turn_free(lane_pop((Lane *)lane));
+        turn_free(lane_pop(lane));
     if (left)
         return out;
     Py_RETURN_NONE;
@@ -237,19 +242,11 @@ static PyObject *scanner_turns(Scanner *self, PyObject *arguments)
 {
     PyObject *lane_object;
     long long until_ns;
-    if (!PyArg_ParseTuple(arguments, "OL", &lane_object, &until_ns))
+    if (!PyArg_ParseTuple(arguments, "OL", &lane_object, &until_ns) || !are_ours(self, NULL, lane_object))
         return NULL;
     Lane *lane = (Lane *)lane_object;
-    if (Py_TYPE(lane_object) != self->lane_type || lane->words != self->words) {
-        PyErr_SetString(PyExc_TypeError, "a Lane of this scanner's pieces is needed");
-        return NULL;
-    }
-    if (self->busy) {
-        PyErr_SetString(PyExc_RuntimeError, "the scanner is at work already");
-        return NULL;
-    }
     PyObject *out = PyList_New(0);
-    self->busy = 1;
+    self->busy = lane->is_busy = 1;
     while (out && lane->turn_count && lane->turns[0]->time_ns <= until_ns) {
         PyObject *item = turn_item(self, lane->turns[0]);
         if (!item || PyList_Append(out, item))
@@ -258,7 +255,7 @@ static PyObject *scanner_turns(Scanner *self, PyObject *arguments)
         if (out)
             turn_free(lane_pop(lane));
     }
-    self->busy = 0;
+    self->busy = lane->is_busy = 0;
     return out;
 }
 
