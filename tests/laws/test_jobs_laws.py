@@ -15,7 +15,7 @@ from maxspan.engine.detector import Counters
 from maxspan.engine.jobs.detector import JobsDetector
 from maxspan.engine.jobs.joining import Joining
 from maxspan.engine.jobs.parts import Part
-from maxspan.engine.jobs.run import Run
+from maxspan.engine.jobs.run import Joined, Run
 from maxspan.engine.kernel import native
 from maxspan.engine.kernel.compiled import CompiledRules
 from maxspan.engine.kernel.detector import KernelDetector
@@ -52,7 +52,11 @@ def joined(rules: Sequence[Rule], chunks: Sequence[Chunk], cuts: set[int]) -> tu
         joining.begin(begin, parts[0])
         out += [match for result in results for found in joining.take(begin, result) for match in found]
         last = end == len(chunks)
-        joining.join(begin, parts[-1], summary, run.join(joining.states_for(summary), last=last))
+        told = run.join(joining.states_for(summary), last=last)
+        joining.join(begin, parts[-1], summary, told)
+        while told.more:
+            told = run.sequences(Joined())
+            joining.take_sequences(told)
         run.let_go()
         runs.append(run)
     complete = joining.complete_samples()
@@ -112,6 +116,7 @@ def test_what_the_scanner_puts_aside_is_found(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("maxspan.engine.kernel.order._SAMPLES", 1)
         patch.setattr("maxspan.engine.jobs.aside._MOST_BYTES", most)
+        patch.setattr("maxspan.engine.jobs.run._MOST_BYTES", most or 1)
         found, counters = joined(rules, chunks, cuts)
         expected, expected_counters = one_process(rules, chunks)
     assert counters == expected_counters
@@ -139,9 +144,11 @@ def test_processes_are_one(made: list[plan.Query], files: list[list[bytes]], job
         one = EventFiles(paths, chunk_bytes=256)
         expected, counters = one_process(rules, list(one.chunks()))
         several = EventFiles(paths, chunk_bytes=256)
-        detector = JobsDetector(rules, several, jobs=jobs, part_bytes=part_bytes, chunk_bytes=256)
-        found = [match for chunk in detector.chunks() for match in chunk]
-        found += detector.finish()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("maxspan.engine.jobs.run._MOST_BYTES", 300)
+            detector = JobsDetector(rules, several, jobs=jobs, part_bytes=part_bytes, chunk_bytes=256)
+            found = [match for chunk in detector.chunks() for match in chunk]
+            found += detector.finish()
         assert sorted(found, key=_order) == sorted(expected, key=_order)
         assert detector.counters == counters
         assert several.problems == one.problems

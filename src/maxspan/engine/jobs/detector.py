@@ -14,7 +14,17 @@ from maxspan.engine.jobs.planning import Plan, Planning
 from maxspan.engine.jobs.processes import Method, Worker, WorkerLost, Workers
 from maxspan.engine.jobs.results import Results
 from maxspan.engine.jobs.run import Joined, PartResult, Summary
-from maxspan.engine.jobs.worker import Answer, EndRun, GiveSamples, JoinRun, Request, Samples, Settings, TakePart
+from maxspan.engine.jobs.worker import (
+    Answer,
+    EndRun,
+    GiveSamples,
+    GiveSequences,
+    JoinRun,
+    Request,
+    Samples,
+    Settings,
+    TakePart,
+)
 from maxspan.engine.kernel.compiled import CompiledRules
 from maxspan.engine.kernel.survivors import LineStore
 from maxspan.engine.match import RuleMatch
@@ -240,9 +250,15 @@ class _Pass:
                 run.summary = answer
                 del self._reading[worker]
             case Joined():
-                assert run.summary is not None
-                self._joining.join(run.plan.number, run.last, run.summary, answer)
-                del self._runs[run.plan.number]
+                if isinstance(request, GiveSequences):
+                    self._joining.take_sequences(answer)
+                else:
+                    assert run.summary is not None
+                    self._joining.join(run.plan.number, run.last, run.summary, answer)
+                if answer.more:
+                    worker.ask(GiveSequences(run.plan.number))
+                else:
+                    del self._runs[run.plan.number]
 
     def _in_turn(self) -> Iterator[list[RuleMatch]]:
         """Hand on what has come of the first run that is not over."""

@@ -171,20 +171,21 @@ class Joining:
                 self._passed[host] = passed_ns, passed
             elif passed_ns == before_ns:
                 self._passed[host] = passed_ns, passed | before
-        for rule, sequences in joined.completed.items():
-            for sequence in sequences:
-                self._keep(self._rules[rule], sequence)
+        self.take_sequences(joined)
         self._forget_unsure()
         base = self._bases[number]
         self._path = shown(last.path)
         self._lines = summary.lines + (base.lines if self._path == base.path else 0)
         self.failure = self.failure or joined.failure or self._store.failure
 
-    def _keep(self, rule: CompiledRule, sequence: Completed) -> None:
-        for hit in sequence.hits:
-            if hit is not None:
-                hit.survivor.keep(self._store)
-        self._completed.setdefault(rule, []).append(sequence)
+    def take_sequences(self, joined: Joined) -> None:
+        """Keep the sequences of a run."""
+        for rule, sequences in joined.completed.items():
+            for sequence in sequences:
+                for hit in sequence.hits:
+                    if hit is not None:
+                        hit.survivor.keep(self._store)
+                self._completed.setdefault(self._rules[rule], []).append(sequence)
 
     def _forget_unsure(self) -> None:
         for place in [place for place in self._states if place[0] in self.unsure]:

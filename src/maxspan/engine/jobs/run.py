@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -27,6 +28,8 @@ from maxspan.rules.model import Rule
 #: The position of an event is the number of its run's first part, times this, and its place in the run: so they are in
 #: the order of the input before anybody knows how many events came before.
 RUN: Final = 1 << 40
+#: sequences are told with no more lines than this at once
+_MOST_BYTES: Final = 8 << 20
 
 #: a rule, by its number, at a host
 Place = tuple[int, str]
@@ -72,13 +75,15 @@ class Summary:
 class Joined:
     """What a run tells once it knows: complete sequences by rule, and what is unfinished at its end, in bytes.
 
-    `reached` are the last events that were put aside and have a part in what was unfinished before.
+    `reached` are the last events that were put aside and have a part in what was unfinished before. If there is `more`,
+    `Run.sequences` gives it.
     """
 
     completed: dict[int, list[Completed]] = field(default_factory=dict)
     states: dict[Place, bytes] = field(default_factory=dict)
     reached: dict[Place, Ordinal] = field(default_factory=dict)
     failure: str = ""
+    more: bool = False
 
 
 class Run(KernelDetector):
@@ -95,6 +100,7 @@ class Run(KernelDetector):
         self._chunk_bytes = chunk_bytes
         self._heads: dict[tuple[CompiledRule, str], list[Hit]] = {}
         self._spans: dict[tuple[CompiledRule, str], tuple[Ordinal, Ordinal]] = {}
+        self._complete: deque[tuple[int, Completed]] = deque()
         self._lines = 0
         self._path = ""
         self._follows = number > 0
@@ -217,7 +223,7 @@ class Run(KernelDetector):
             return out
         rules = self.compiled.rules
         before = {(rules[number], host): pickle.loads(state) for (number, host), state in states.items()}
-        continued = self._continued(before, out)
+        continued = self._continued(before, out.reached)
         for place in {**in_order.lanes, **continued} if not last else ():
             lane, machine = in_order.lanes.get(place), continued.get(place)
             if lane is not None and (machine is None or lane.last[0] > lane.first[0] + place[0].maxspan_ns):
@@ -227,13 +233,22 @@ class Run(KernelDetector):
             if machine is not None and not machine.is_empty:
                 out.states[place[0].number, place[1]] = pickle.dumps(self._portable(machine.state()))
         for rule, sequences in in_order.completed.items():
-            out.completed.setdefault(rule.number, []).extend(sequences)
-        for sequences in out.completed.values():
-            for sequence in sequences:
-                for hit in sequence.hits:
-                    if hit is not None:
-                        hit.survivor.kept = self._store.read(hit.survivor.kept)
+            self._complete.extend((rule.number, sequence) for sequence in sequences)
+        in_order.completed.clear()
         out.failure = in_order.failure
+        return self.sequences(out)
+
+    def sequences(self, out: Joined) -> Joined:
+        """Give the next sequences, so many that their lines are not much more than `_MOST_BYTES`."""
+        size = 0
+        while self._complete and size < _MOST_BYTES:
+            number, sequence = self._complete.popleft()
+            for hit in sequence.hits:
+                if hit is not None:
+                    hit.survivor.kept = self._store.read(hit.survivor.kept)
+                    size += len(hit.survivor.kept)
+            out.completed.setdefault(number, []).append(sequence)
+        out.more = bool(self._complete)
         return out
 
     def let_go(self) -> None:
@@ -257,7 +272,7 @@ class Run(KernelDetector):
         return out
 
     def _continued(
-        self, before: dict[tuple[CompiledRule, str], State], out: Joined
+        self, before: dict[tuple[CompiledRule, str], State], reached: dict[Place, Ordinal]
     ) -> dict[tuple[CompiledRule, str], Machine]:
         """Let the head continue what was unfinished; sequences that begin in the run are known already."""
         if not before or self._aside is None:
@@ -272,7 +287,7 @@ class Run(KernelDetector):
             if (rule, host) in hits:
                 hits[rule, host].append(hit)
                 place = rule.number, host
-                out.reached[place] = max(hit.ordinal, out.reached.get(place, hit.ordinal))
+                reached[place] = max(hit.ordinal, reached.get(place, hit.ordinal))
         machines = {}
         for (rule, host), state in before.items():
             machine = machines[rule, host] = new_machine(rule)
@@ -282,7 +297,7 @@ class Run(KernelDetector):
             for hit in sorted(hits[rule, host], key=lambda hit: (hit.ordinal, not hit.positive)):
                 for sequence in machine.take(hit):
                     if id(sequence.first) in old:
-                        out.completed.setdefault(rule.number, []).append(sequence)
+                        self._complete.append((rule.number, sequence))
         return machines
 
     def _portable(self, state: State) -> State:

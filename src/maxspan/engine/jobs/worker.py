@@ -45,11 +45,21 @@ class EndRun:
 
 @dataclass(slots=True)
 class JoinRun:
-    """What was unfinished before the run is this: say what became of it. Only samples of the run are kept then."""
+    """What was unfinished before the run is this: say what became of it.
+
+    Once all its sequences have been told, only samples of the run are kept.
+    """
 
     number: int
     states: dict[Place, bytes] = field(default_factory=dict)
     last: bool = False
+
+
+@dataclass(slots=True)
+class GiveSequences:
+    """Give more of the sequences of the run."""
+
+    number: int
 
 
 @dataclass(slots=True)
@@ -73,7 +83,7 @@ class Failed:
     message: str
 
 
-Request: TypeAlias = TakePart | EndRun | JoinRun | GiveSamples
+Request: TypeAlias = TakePart | EndRun | JoinRun | GiveSequences | GiveSamples
 Answer: TypeAlias = PartResult | Summary | Joined | Samples | Failed
 
 
@@ -111,6 +121,12 @@ def _answer(request: Request, runs: dict[int, Run], compiled: CompiledRules, set
         case EndRun():
             return run.end()
         case JoinRun(states=states, last=last):
-            joined = run.join(states, last=last)
-            run.let_go()
-            return joined
+            return _told(run, run.join(states, last=last))
+        case GiveSequences():
+            return _told(run, run.sequences(Joined()))
+
+
+def _told(run: Run, joined: Joined) -> Joined:
+    if not joined.more:
+        run.let_go()
+    return joined
