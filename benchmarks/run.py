@@ -90,7 +90,7 @@ class Bench:
         return self.against_floor("hard data (mostly unique args and paths)", 2.0, self.linux, data)
 
     def two_jobs(self) -> Row:
-        data = self.data("easy", max(self.events, 1_600_000))
+        data = self.data("easy", max(self.events, 2_400_000))
         tasks = {
             "kernel": Task("kernel", data, self.linux),
             "jobs": Task("jobs", data, self.linux, ["--jobs", "2"]),

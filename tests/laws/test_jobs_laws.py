@@ -46,12 +46,12 @@ def joined(rules: Sequence[Rule], chunks: Sequence[Chunk], cuts: set[int]) -> tu
         run = Run(compiled, begin, ordered=True, chunk_bytes=65536)
         parts = [Part("chunks", chunks=(chunk,)) for chunk in chunks[begin:end]]
         results = [run.take(part) for part in parts]
-        summary = run.end()
+        last = end == len(chunks)
+        summary = run.end(last=last)
         if not parts:
             continue
         joining.begin(begin, parts[0])
         out += [match for result in results for found in joining.take(begin, result) for match in found]
-        last = end == len(chunks)
         told = run.join(joining.states_for(summary), last=last)
         joining.join(begin, parts[-1], summary, told)
         while told.more:

@@ -34,7 +34,7 @@ from maxspan.sources.files import EventFiles
 from maxspan.sources.finding import shown
 
 _SMALLEST_PART: Final = 1 << 20
-_LARGEST_PART: Final = 16 << 20
+_LARGEST_PART: Final = 32 << 20
 _PARTS_EACH: Final = 16
 #: parts that one worker is asked for at once, so that it need not wait
 _AHEAD: Final = 2
@@ -56,7 +56,7 @@ class _Run:
 class JobsDetector:
     """Runs rules over `files` by `jobs` processes.
 
-    `chunks` gives the matches of single events, one list for each chunk of the input; then `finish` all others. What is
+    `chunks` gives the matches of single events, a list for each chunk that has some; then `finish` all others. What is
     wrong with files goes to `files.problems`. When a worker is lost, `chunks` and `finish` raise SourceError, and
     `files.problems` says what it was reading. `close` ends all workers, whatever they do.
     """
@@ -223,15 +223,18 @@ class _Pass:
             worker.ask(TakePart(run.plan.number, run.last))
         if not parts and not run.ending and len(worker.asked) < _AHEAD:
             run.ending = True
-            worker.ask(EndRun(run.plan.number))
+            worker.ask(EndRun(run.plan.number, self._is_last(run)))
 
     def _ask_to_join(self) -> None:
         first = self._first()
         if first is None or first.summary is None or first.joining or first.worker.asked:
             return
         first.joining = True
-        last = self._planning.is_over and len(self._runs) == 1
-        first.worker.ask(JoinRun(first.plan.number, self._joining.states_for(first.summary), last))
+        states = self._joining.states_for(first.summary)
+        first.worker.ask(JoinRun(first.plan.number, states, self._is_last(first)))
+
+    def _is_last(self, run: _Run) -> bool:
+        return self._planning.is_over and run.plan.number == max(self._runs)
 
     def _first(self) -> _Run | None:
         return self._runs[min(self._runs)] if self._runs else None

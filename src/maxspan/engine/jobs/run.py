@@ -132,7 +132,8 @@ class Run(KernelDetector):
         for number, chunk in enumerate(part.read(result.source_problems, self._chunk_bytes, first_line)):
             if self._aside is not None and number % LOOK_AFTER == 0:
                 self._aside.relieve()
-            result.chunks.append([_row(match, self._numbers) for match in self.feed(chunk)])
+            if found := self.feed(chunk):
+                result.chunks.append([_row(match, self._numbers) for match in found])
         if part.kind == "range":
             self._lines += part.lines
         result.events, result.bytes = counters.events - before[0], counters.bytes - before[1]
@@ -193,30 +194,27 @@ class Run(KernelDetector):
 
     # --- the end of the run ------------------------------------------------------------------------------------------
 
-    def end(self) -> Summary:
-        """Give how far everything goes."""
+    def end(self, *, last: bool = False) -> Summary:
+        """Give how far everything goes. Behind the `last` run nothing continues what is unfinished at its end."""
         out = Summary(lines=self._lines)
         if self._in_order is None or self._head is None:
             return out
         spans = dict(self._spans)
         spans.update({place: (lane.first, lane.reach) for place, lane in self._in_order.lanes.items()})
         for rule, host, first_ns, last_ns in self._head.spans():
-            first, last = spans.get((rule, host), (_last_at(first_ns), _first_at(last_ns)))
-            spans[rule, host] = min(first, _first_at(first_ns)), max(last, _last_at(last_ns))
+            before, behind = spans.get((rule, host), (_last_at(first_ns), _first_at(last_ns)))
+            spans[rule, host] = min(before, _first_at(first_ns)), max(behind, _last_at(last_ns))
         out.unsure = {rule.number for rule in self._in_order.unsure | self._head.unsure}
         out.shut, out.passed = self._head.first(), self._head.passed()
         out.seen = {rule.number: seen for rule in self.compiled.rules if (seen := self._head.seen(rule))}
         out.places = {(rule.number, host): span for (rule, host), span in spans.items()}
-        if self._parked is not None:
+        if self._parked is not None and not last:
             self._parked.take_begun(self._begin, alive=True)
         self._in_order.settle()
         return out
 
     def join(self, states: dict[Place, bytes], *, last: bool = False) -> Joined:
-        """Say what became of what was unfinished before the run, and give all sequences of it.
-
-        Behind the `last` run nothing continues what is unfinished at its end.
-        """
+        """Say what became of what was unfinished before the run, and give all sequences of it."""
         out = Joined()
         in_order = self._in_order
         if in_order is None:

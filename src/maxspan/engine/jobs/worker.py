@@ -38,9 +38,10 @@ class TakePart:
 
 @dataclass(slots=True)
 class EndRun:
-    """The run is over: say how far it goes."""
+    """The run is over: say how far it goes. Behind the `last` run there is no other."""
 
     number: int
+    last: bool = False
 
 
 @dataclass(slots=True)
@@ -94,6 +95,7 @@ def work(connection: Connection, settings: Settings, foreign: Sequence[Connectio
     for other in foreign:
         other.close()
     gc.freeze()
+    gc.set_threshold(50_000, 20, 100)  # events leave no cycles behind
     parent = os.getppid()
     try:
         compiled = settings.compiled or CompiledRules(settings.rules, ignore_index=settings.ignore_index)
@@ -118,8 +120,8 @@ def _answer(request: Request, runs: dict[int, Run], compiled: CompiledRules, set
     match request:
         case TakePart(part=part):
             return run.take(part)
-        case EndRun():
-            return run.end()
+        case EndRun(last=last):
+            return run.end(last=last)
         case JoinRun(states=states, last=last):
             return _told(run, run.join(states, last=last))
         case GiveSequences():
