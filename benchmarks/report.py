@@ -66,6 +66,12 @@ def write(rows: list[dict[str, Any]], growth: Growth | None, out: Path, docs: Pa
             (docs / "growth.svg").write_text(plot(growth))
 
 
+def rows_before(out: Path) -> list[dict[str, Any]]:
+    """Give the rows of the last run."""
+    rows: list[dict[str, Any]] = json.loads((out / "benchmarks.json").read_text("utf-8"))["rows"]
+    return rows
+
+
 def markdown(rows: list[dict[str, Any]], host: dict[str, Any]) -> str:
     lines = ["| | goal | measured | | how |", "|---|---|---|---|---|"]
     lines += [f"| {r['name']} | {r['goal']} | {r['figure']} | {mark(r['reached'])} | {r['detail']} |" for r in rows]
