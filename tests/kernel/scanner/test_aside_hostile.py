@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from maxspan.engine.kernel import native
 from tests.kernel.asked import (
     BEGIN,
     CONTINUES,
@@ -23,16 +22,6 @@ from tests.kernel.asked import (
     number_of,
     program,
 )
-
-pytestmark = pytest.mark.skipif(
-    native.scan is None, reason="the compiled part of the kernel is not there: it needs a C compiler at installation"
-)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def way() -> Iterator[None]:
-    """Run once: this is about the compiled part alone."""
-    yield
 
 
 def following(maxspan_ns: int = 10 * SECOND, alone: int = CONTINUES) -> Waiting:

@@ -8,7 +8,7 @@ import sys
 import threading
 import tracemalloc
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +25,6 @@ from maxspan.languages.eql.patterns import wildcard_test
 from maxspan.rules.model import Rule
 from maxspan.sources.chunk import Chunk
 from tests.kernel.asked import ALL, FAR, LATER, Asked, decoded, mask, number_of, skip_of
-
-pytestmark = pytest.mark.skipif(
-    native.scan is None, reason="the compiled part of the kernel is not there: it needs a C compiler at installation"
-)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def way() -> Iterator[None]:
-    """Run once: this is about the compiled part alone."""
-    yield
-
 
 # --- what is remembered ----------------------------------------------------------------------------------------------
 

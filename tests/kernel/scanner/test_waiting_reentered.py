@@ -6,13 +6,12 @@ import gc
 import itertools
 import sys
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from maxspan.engine.kernel import native
 from tests.kernel.asked import (
     BEGIN,
     CONTINUES,
@@ -30,17 +29,6 @@ from tests.kernel.asked import (
     program,
     resident,
 )
-
-pytestmark = pytest.mark.skipif(
-    native.scan is None, reason="the compiled part of the kernel is not there: it needs a C compiler at installation"
-)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def way() -> Iterator[None]:
-    """Run once: this is about the compiled part alone."""
-    yield
-
 
 # --- what is asked, and what it does ---------------------------------------------------------------------------------
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from maxspan.engine.kernel import native
 from tests.kernel.asked import (
     ALL,
     EARLIEST,
@@ -23,17 +21,6 @@ from tests.kernel.asked import (
     module,
     resident,
 )
-
-pytestmark = pytest.mark.skipif(
-    native.scan is None, reason="the compiled part of the kernel is not there: it needs a C compiler at installation"
-)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def way() -> Iterator[None]:
-    """Run once: this is about the compiled part alone."""
-    yield
-
 
 # --- keys ------------------------------------------------------------------------------------------------------------
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import json
 import struct
-from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
@@ -17,17 +16,7 @@ from hypothesis import strategies as st
 from maxspan.engine.kernel import native
 from maxspan.sources.timestamps import parse_timestamp_ns
 
-pytestmark = pytest.mark.skipif(
-    native.scan is None, reason="the compiled part of the kernel is not there: it needs a C compiler at installation"
-)
-
 ALL = b"\xff" * 8
-
-
-@pytest.fixture(autouse=True, scope="module")
-def way() -> Iterator[None]:
-    """Run once: this is about the compiled part alone."""
-    yield
 
 
 EPOCH = datetime.datetime(1970, 1, 1)

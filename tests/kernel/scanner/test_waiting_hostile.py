@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from maxspan.engine.kernel import native
 from tests.kernel.asked import (
     BEGIN,
     CONTINUES,
@@ -30,17 +28,6 @@ from tests.kernel.asked import (
     module,
     program,
 )
-
-pytestmark = pytest.mark.skipif(
-    native.scan is None, reason="the compiled part of the kernel is not there: it needs a C compiler at installation"
-)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def way() -> Iterator[None]:
-    """Run once: this is about the compiled part alone."""
-    yield
-
 
 # --- waiting ---------------------------------------------------------------------------------------------------------
 
