@@ -140,8 +140,6 @@ class Run(KernelDetector):
         result.unreadable = counters.unreadable - before[2]
         result.without_timestamp = counters.without_timestamp - before[3]
         result.by_kind, result.problems = dict(counters.by_kind), list(counters.problems)
-        if self._aside is not None:
-            self._aside.relieve()
         gathered, self._gathered = self._gathered, self._gathered.following()
         self._send_on(gathered, result)
         return result
