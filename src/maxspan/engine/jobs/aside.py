@@ -71,16 +71,16 @@ class Aside:
         if self._puts:  # then all are looked at here, for their order
             self._take()
             self._puts.sort(key=lambda put: put.survivor.position)
-        hits = [found for one in self._open(compiled, skipping, wanted, hosts) for found in _hits(*one, skipping)]
+        hits = [found for one in self._open(skipping, wanted, hosts) for found in _hits(compiled, *one, skipping)]
         if skipping.unsure:
             hits = [found for found in hits if found[0] not in skipping.unsure]
             own = wanted & _pieces(compiled, skipping.unsure)
-            hits += [found for one in self._open(compiled, None, own, hosts) for found in _hits(*one, None)]
+            hits += [found for one in self._open(None, own, hosts) for found in _hits(compiled, *one, None)]
         yield from hits
 
     def _open(
-        self, compiled: CompiledRules, skipping: Skipping | None, wanted: int, hosts: Collection[str]
-    ) -> Iterator[tuple[CompiledRules, Candidate, Survivor]]:
+        self, skipping: Skipping | None, wanted: int, hosts: Collection[str]
+    ) -> Iterator[tuple[Candidate, Survivor]]:
         """Give the events of a mask that continue something, or all of them, in the order of each host."""
         for put in self._puts:
             survivor, mask = put.survivor, put.mask & wanted
@@ -90,11 +90,11 @@ class Aside:
                     fields = self._reader.fields(self._store.read(survivor.kept))
                 mask = mask if skipping is None else skipping.narrow_candidate(mask, fields)
                 if mask:
-                    yield compiled, Candidate(mask, fields, survivor.position, survivor.path, survivor.line), survivor
+                    yield Candidate(mask, fields, survivor.position, survivor.path, survivor.line), survivor
         for mask, event in self._head.put_aside(skipping.skip if skipping is not None else None, wanted, hosts):
             survivor = _survivor(event)
             fields = self._reader.fields(event[0])
-            yield compiled, Candidate(mask, fields, survivor.position, survivor.path, survivor.line), survivor
+            yield Candidate(mask, fields, survivor.position, survivor.path, survivor.line), survivor
 
 
 def _survivor(event: Parked) -> Survivor:

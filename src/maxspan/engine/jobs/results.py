@@ -18,7 +18,7 @@ class Results:
 
     def add(self, result: PartResult, *, waits: bool) -> None:
         """Take a result that is wanted at once, or only when other runs are over."""
-        holds = any(result.chunks) or result.hits or result.limited or result.samples
+        holds = result.chunks or result.hits or result.limited or result.samples
         self._results.append(self._store.keep(pickle.dumps(result)) if waits and holds else result)
 
     def __bool__(self) -> bool:
