@@ -13,7 +13,7 @@ from maxspan.cli.watching import Stop
 
 @pytest.fixture(autouse=True)
 def hangup() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGHUP)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # it may be ignored here, as under nohup
     yield
     signal.signal(signal.SIGHUP, before)
 
